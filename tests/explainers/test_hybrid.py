@@ -38,6 +38,14 @@ def test_a_hybrid_with_an_empty_cam_still_uses_lime(name):
     assert (np.ptp(saliency) > 0) == (name != "pooled_product")
 
 
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_a_hybrid_with_a_cam_that_is_not_known_is_not_known(name):
+    cam = np.ones(PIXELS.shape[:2])
+    cam[3, 4] = np.nan
+    saliency = HYBRIDS[name](make_inputs(cam))
+    assert saliency.shape == cam.shape and np.isnan(saliency).all()
+
+
 def regression(alpha, prior, scale=None):
     """The regression in closed form, in double precision."""
     generator = np.random.default_rng(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam import LayerCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, UsageError
@@ -57,6 +59,9 @@ def test_the_function_gets_the_module_the_batch_and_the_class(tmp_path):
         ("batch.sum(1)[:, ::4, ::4]", (3, 4)),
         ("batch.sum(1)[:, ::5, ::5]", (3, 4)),
         ("batch.sum(1)[:, :1, :1]", (1, 1)),
+        ("batch.sum(1)[0]", (12, 16)),
+        ("batch[0, 0, ::4, ::4].numpy()", (3, 4)),
+        ("batch[:, :1, ::4, ::4]", (3, 4)),
     ],
 )
 def test_it_may_return_a_map_or_an_attribution_as_tensor_or_array(tmp_path, returned, shape):
@@ -67,7 +72,7 @@ def test_it_may_return_a_map_or_an_attribution_as_tensor_or_array(tmp_path, retu
 WRONG = {
     "nothing": ("return None", "returned a NoneType; expected a tensor or an array"),
     "a list": ("return batch.sum(1).tolist()", "returned a list; expected a tensor or an array"),
-    "a map without its axis of images": ("return batch.sum(1)[0]", r"returned an array \(12, 16\) for one image"),
+    "of other proportions without its axis": ("return batch.sum(1)[0].T", r"returned an array \(1, 16, 12\) for one"),
     "an attribution without its axis of images": ("return batch[0]", r"returned an array \(3, 12, 16\) for one image"),
     "channels last": ("return batch.permute(0, 2, 3, 1)", r"returned an array \(1, 12, 16, 3\) for one image"),
     "another size": ("return torch.nn.functional.avg_pool2d(batch, 2)", r"returned an array \(1, 3, 6, 8\)"),
@@ -83,6 +88,8 @@ WRONG = {
     "infinite": ("return batch.sum(1) / 0", "returned values that are NaN or infinite"),
     "an error": ("return batch[:, 7]", r"explainers\.py:mine raises IndexError: .* \(explainers\.py:3\)"),
     "too large": ("return batch.sum(1).double() * 1e200", r"infinite in single precision \(above 3\.4e38\)"),
+    "too small": ("return batch.sum(1).double() * 1e-60", r"that are 0 in single precision \(below 1\.4e-45\)"),
+    "quantised": ("return torch.quantize_per_tensor(batch.sum(1), 0.1, 0, torch.qint8)", "sparse, quantised or nested"),
     "a masked array": ("import numpy as np\n    return np.ma.masked_less(batch.sum(1).numpy(), 0)", "a masked array"),
     "what is no Exception": ("raise GeneratorExit('x')", r"explainers\.py:mine raises GeneratorExit: x"),
     "an exit": ("raise SystemExit(0)", r"explainers\.py:mine raises SystemExit: 0 \(explainers\.py:3\)"),
@@ -95,6 +102,22 @@ def test_anything_else_is_refused_in_one_sentence(tmp_path, name):
     with pytest.raises(UsageError, match=rf"file:explainers\.py:mine .*{words.split('mine ')[-1]}") as told:
         explained(tmp_path, body)
     assert str(tmp_path) not in str(told.value)
+
+
+def test_pytorch_grad_cam_does_in_it_what_it_does_outside(tmp_path):
+    body = (
+        "from pytorch_grad_cam import LayerCAM\n"
+        "    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget\n"
+        "    cam = LayerCAM(module, [module.body[0]])\n"
+        "    return cam(batch, [ClassifierOutputTarget(int(each)) for each in targets])"
+    )
+    asked = question()
+    net = Net().eval()
+    with LayerCAM(net, [net.body[0]]) as cam:
+        expected = cam(asked.batch.clone(), [ClassifierOutputTarget(4)])[0]
+    assert np.ptp(expected) > 0.5
+    np.testing.assert_array_equal(explain(method(tmp_path, body), asked, 0), expected)
+    assert all(each.requires_grad and each.grad is None for each in asked.module.parameters())
 
 
 def test_what_it_does_to_the_model_the_input_and_the_generators_is_undone(tmp_path):

@@ -261,11 +261,24 @@ def test_maps_with_their_units_last_are_those_with_their_units_first(tmp_path):
     np.testing.assert_array_equal(last.activations, first.activations)
 
 
+def tokens_of(x, before):
+    """Patches of 8 x 8 pixels as tokens (N, 144, 3), behind `before` times the mean over the image."""
+    patches = torch.nn.functional.avg_pool2d(x, 8).flatten(2)
+    return torch.cat([x.mean((2, 3))[:, :, None]] * before + [patches], 2).transpose(1, 2)
+
+
 def test_tokens_are_pooled_by_their_class_token(tmp_path):
-    found = run_pass(odd_plan(lambda x: x.flatten(2).transpose(1, 2)), tmp_path)  # (N, 9216, 3)
-    first = found.plan.preparations[0]
-    expected = [first(Image.fromarray(found.plan.probe.read(i).pixels))[:, 0, 0].numpy() for i in range(4)]
-    np.testing.assert_array_equal(found.whole.layers[0].activations, np.array(expected))
+    found = run_pass(odd_plan(lambda x: tokens_of(x, 1)), tmp_path)
+    prepared = [found.plan.preparations[0](Image.fromarray(found.plan.probe.read(i).pixels)) for i in range(4)]
+    expected = torch.stack([each.mean((1, 2)) for each in prepared]).numpy()
+    np.testing.assert_allclose(found.whole.layers[0].activations, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_tokens_without_a_class_token_are_the_maps_that_they_were_cut_from(tmp_path):
+    tokens = run_pass(odd_plan(lambda x: tokens_of(x, 0)), tmp_path / "tokens")
+    maps = run_pass(odd_plan(lambda x: torch.nn.functional.avg_pool2d(x, 8)), tmp_path / "maps")
+    np.testing.assert_array_equal(tokens.whole.layers[0].activations, maps.whole.layers[0].activations)
+    np.testing.assert_array_equal(tokens.whole.layers[0].places, maps.whole.layers[0].places)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,24 @@ def test_projections_are_inside_and_what_follows_them_is_not(kind: Callable[[int
     assert inside == {f"blocks.{block}.attention.{part}" for block in (0, 1) for part in parts}
 
 
+class LearnedQueries(Separate):
+    """Its queries are weights, so that keys are multiplied with no activations, as in Perceiver."""
+
+    def __init__(self, width: int, heads: int = 2) -> None:
+        super().__init__(width, heads)
+        self.latents = nn.Parameter(torch.randn(1, heads, 6, width // heads))
+
+    def forward(self, x: Tensor) -> Tensor:
+        key, value = (each(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for each in (self.key, self.value))
+        weights = (self.latents @ key.mT).softmax(-1)
+        return self.out((weights @ value).transpose(1, 2).flatten(2))
+
+
+def test_keys_of_learned_queries_are_inside() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.Flatten(2), nn.Linear(16, 8), LearnedQueries(8), nn.Flatten())
+    assert traced(net, torch.randn(1, 3, 32, 32)).inside_attention == {"3.key", "3.value"}
+
+
 def test_queries_of_the_width_of_the_tokens_are_inside_in_transformers() -> None:
     from transformers import ViTConfig, ViTForImageClassification
 

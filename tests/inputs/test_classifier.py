@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision import models
 
+from xai_eval import load_images
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
@@ -15,6 +17,8 @@ from xai_eval.inputs.models.default_layer import default_layer
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.models.reading import OutputKind
+from xai_eval.tasks.image.forward import input_batch
 
 PREPROCESS = fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3)
 
@@ -44,6 +48,43 @@ class Answer(nn.Module):
 
 def classifier(module: nn.Module | None = None, names: tuple[str, ...] = ("cat", "dog", "Big_Dog")) -> Classifier:
     return Classifier("mine", module or Net(), PREPROCESS, names)
+
+
+class TakesSingle(Net):
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        assert batch.dtype is torch.float32
+        return super().forward(batch)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float16, torch.float64])
+def test_images_get_the_type_of_the_numbers_of_the_model(dtype: torch.dtype) -> None:
+    def prepare(image: Image.Image) -> torch.Tensor:
+        return (PREPROCESS(image) * 9).to(dtype)
+
+    mine = Classifier("mine", TakesSingle(), prepare, ("cat", "dog", "bird"))
+    (pixels,) = (each.pixels for each in load_images("scenes:1").images)
+    expected = mine.module(prepare(Image.fromarray(pixels)).float()[None])
+    assert torch.equal(logits(mine, input_batch(mine, pixels)), expected)
+
+
+def test_a_kind_of_output_may_be_given_as_text() -> None:
+    named = {"class_names": ("yes",), "output": "binary"}
+    mine = Classifier("mine", Net(1), PREPROCESS, **named)  # type: ignore[arg-type]
+    assert mine.reading.kind is OutputKind.BINARY and mine.class_names == ("not yes", "yes")
+    with pytest.raises(UsageError, match=r"unknown kind of output 'binry'\. Did you mean binary"):
+        Classifier("mine", Net(1), PREPROCESS, ("yes",), output="binry")  # type: ignore[arg-type]
+
+
+def test_a_grid_is_two_numbers_or_a_function() -> None:
+    assert Classifier("mine", Net(), PREPROCESS, ("a", "b", "c"), reshape=[3, 4]).reshape == (3, 4)  # type: ignore[arg-type]
+    for wrong in ("3x4", (3,), (3, 0), 7):
+        with pytest.raises(UsageError, match=r"mine: reshape is .*; expected the number of rows and columns"):
+            Classifier("mine", Net(), PREPROCESS, ("a", "b", "c"), reshape=wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"mine: the model is a function; expected a torch\.nn\.Module"):
+        Classifier("mine", torch.nn.functional.relu, PREPROCESS, ("a",))  # type: ignore[arg-type]
 
 
 def imagenet() -> Classifier:
@@ -278,6 +319,10 @@ def test_logits_are_handed_on_with_their_gradient() -> None:
         (torch.zeros(3), r"shape \(3,\)"),
         (torch.zeros(3, 3, 2, 1), r"shape \(3, 3, 2, 1\)"),
         (torch.tensor([[0.0, 1, 2], [0, float("nan"), 2], [0, 1, 2]]), r"NaN or infinity for image 1 .*1 of 3"),
+        (
+            torch.tensor([[0.0, 1, -torch.inf]] * 3),
+            r"3 of 3.* If it masks classes by -inf, let it mask them by",
+        ),
         (torch.full((3, 3), float("inf")), r"image 0 .*3 of 3"),
         (torch.zeros(3, 3, dtype=torch.int64), r"a tensor of torch.int64; expected"),
         (torch.zeros(3, 3, dtype=torch.complex64), r"a tensor of torch.complex64; expected"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -264,6 +265,14 @@ def test_values_that_no_image_of_bytes_has() -> None:
     with pytest.raises(ViewUnknown, match=r"no image of bytes has the tensor .* 60 x 90 px .* grey levels"):
         mine.view(noise(90, 60))
     assert mine.mask(np.ones((90, 60), dtype=bool)).all()
+
+
+def test_a_channel_that_does_not_come_from_the_image_is_named_as_the_reason() -> None:
+    columns = torch.linspace(-1, 1, 40).expand(1, 40, 40)
+    steps = [T.Resize((40, 40)), T.ToTensor(), T.Lambda(lambda tensor: torch.cat([tensor, columns]))]
+    with warnings.catch_warnings(), pytest.raises(ViewUnknown, match=r"whatever its colours are, as coordinates have"):
+        warnings.simplefilter("error")
+        derived(T.Compose(steps)).view(noise(60, 60))
 
 
 def test_what_is_shown_is_the_view_if_there_is_one() -> None:

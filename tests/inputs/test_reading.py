@@ -104,12 +104,13 @@ ONE = torch.tensor([[0.5]])
         refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "says how many classes there are", None, UsageError),
         refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "are not read as logits", LOGITS, UsageError),
         refused(NUMBERS, "--output detection is for a list with a mapping per image", DETECTION, UsageError),
-        refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row.*one score per class"),
+        refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row.*: unsqueeze\(1\).*one score per"),
         refused(torch.zeros(2, 3), r"shape \(2, 3\) for one image; expected one row of numbers"),
-        refused(torch.zeros(3), r"shape \(3,\) for one image"),
+        refused(torch.zeros(3), r"shape \(3,\) for one image.*squeeze\(\), this drops the axis of the images"),
         refused(torch.zeros(1, 0), r"shape \(1, 0\) for one image"),
         refused(torch.zeros(0, 3), r"shape \(0, 3\) for one image"),
-        refused(torch.tensor(0.5), r"shape \(\) for one image; expected one row"),
+        refused(torch.tensor(0.5), "single number.*--output binary, or --output regression", None, UsageError),
+        refused((torch.tensor(0.5), NUMBERS), r"a tensor of shape \(\), .* for one image; expected one row"),
         refused(torch.zeros(1, 0, 4, 4), r"shape \(1, 0, 4, 4\) for one image"),
         refused(torch.zeros(0, 3, 4, 4), r"shape \(0, 3, 4, 4\) for one image"),
         refused(torch.tensor([[2]]), "tensor of torch.int64; expected floating-point numbers"),
@@ -131,6 +132,57 @@ def test_what_cannot_be_read_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         found_reading(output, output, kind, None, "mine")
+
+
+DRAWN = torch.randn(2, 12, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (torch.relu, "none of its numbers for two images of noise is negative"),
+        (lambda drawn: nn.functional.normalize(drawn, dim=1), "have length 1"),
+        (lambda drawn: drawn[:, :, None, None].expand(-1, -1, 3, 3).exp(), "none of its numbers"),
+    ],
+)
+def test_what_may_be_features_is_taken_for_classes_with_a_word(make: Callable[[Tensor], Tensor], why: str) -> None:
+    first, second = make(DRAWN).split(1)
+    reading = found_reading(first, second, None, None, "mine")
+    assert reading.why.startswith("assumed, ") and why in reading.why and "--output embedding" in reading.why
+    for said in ({"kind": reading.kind, "names": None}, {"kind": None, "names": 12}):
+        assert "assumed, " not in found_reading(first, second, model="mine", **said).why
+
+
+def test_logits_of_both_signs_and_few_positive_ones_are_logits_without_a_word() -> None:
+    for drawn in (DRAWN, DRAWN.abs()[:, :4]):
+        assert found_reading(*drawn.split(1), None, None, "mine").why == "assumed (--output says otherwise)"
+
+
+@pytest.mark.parametrize("whole", [100.0, 255.0])
+def test_shares_of_another_whole_than_1_are_refused_unless_they_are_said_to_be_logits(whole: float) -> None:
+    first, second = (DRAWN.softmax(1) * whole).split(1)
+    with pytest.raises(UsageError, match=rf"never negative and sum to {whole:g} for every image"):
+        found_reading(first, second, None, None, "mine")
+    assert found_reading(first, second, LOGITS, None, "mine").kind is LOGITS
+
+
+def test_maps_of_several_scales_are_taken_with_a_word_only_if_they_differ_in_number() -> None:
+    maps = torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(0))
+    halves = maps[:, :, ::2, ::2]
+    same = found_reading([maps, halves], [maps, halves], None, None, "mine")
+    assert same.kind is SEGMENTATION and same.why.startswith("found")
+    scales = [maps[:, :2], halves]
+    assert "it has 2 maps, another entry has 6" in found_reading(scales, scales, None, None, "mine").why
+
+
+def test_a_single_number_beside_the_answer_is_no_other_answer() -> None:
+    output = (NUMBERS, torch.tensor(3.0))
+    assert found_reading(output, output, None, None, "mine").why == "assumed (--output says otherwise)"
+
+
+def test_a_single_number_that_was_squeezed_is_read() -> None:
+    reading = found_reading(torch.tensor(1.5), torch.tensor(-2.0), None, 2, "mine")
+    assert reading.kind is BINARY and reading.scores(torch.tensor(1.5)).tolist() == [[-1.5, 1.5]]
 
 
 def test_a_kind_of_output_by_name() -> None:

@@ -156,3 +156,19 @@ class OwnWithoutBackbone(nn.Module):
 
 def own_without_backbone() -> nn.Module:
     return lively(OwnWithoutBackbone, 64)
+
+
+class StemBeforeBackbone(OwnDetector):
+    """Its part `backbone` reads what another part makes of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 12, 5, 4, 2)
+        self.backbone = nn.Sequential(nn.ReLU(), nn.Conv2d(12, 3, 3, 2, 1))
+
+    def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
+        return super().forward(self.stem(images))
+
+
+def stem_before_backbone() -> nn.Module:
+    return lively(StemBeforeBackbone, 64)

@@ -271,6 +271,11 @@ DETECTORS = (
     _boxes("fcos", detection.fcos, "backbone.body.2"),
     _boxes("a detector of the user", detection.own_detector, "backbone.2"),
     _boxes(
+        "a detector with a stem before its backbone",
+        detection.stem_before_backbone,
+        refused="If its part called backbone does not take the image itself, name a layer with --layer",
+    ),
+    _boxes(
         "a detector without a backbone",
         detection.own_without_backbone,
         refused="has no part called backbone",
@@ -513,6 +518,7 @@ ODDER = (
     _odd(odder.merged_tokens, "blocks.0", reshape=tokens(7, 7), slow=True),
     _odd(odder.flat_patches, "blocks.2.norm1", reshape=tokens(14, 7, 1), slow=True),
     _odd(odder.tokens_behind, "blocks.2.norm1", reshape=tokens(7, 7, 0, 5)),
+    _odd(odder.prompted, "blocks.2.norm1", reshape=tokens(7, 7, 41)),
     _odd(odder.attributes_raise, refused="KeyError: '_is_replica'"),
     _odd(odder.binarised, refused="Steps that round, such as sign and round, pass no gradient either"),
     _odd(odder.cut_tokens, refused="name a layer of them with --layer, and their grid with --reshape", lime=True),
@@ -557,6 +563,14 @@ ODDEST = (
     _odd(oddest.leaves_early, refused="The model runs its layers for each image of a batch alone", lime=True),
     _odd(oddest.leaves_early_alone),
     _odd(oddest.body_for_the_rest, refused="is not reached when the model answers this image", lime=True),
+    _plain(oddest.asks_for_gradient),
+    _plain(oddest.gradients_if_asked),
+    _plain(oddest.reversible, "stem"),
+    _odd(oddest.checkpointed_the_old_way, refused="use_reentrant=False, which computes the same"),
+    _odd(oddest.writes_into_relu, refused="Write into a copy (clone)"),
+    _odd(oddest.keeps_by_address, refused="is reached in some passes and not in others"),
+    _odd(oddest.quantised_in_training, refused="'stem.0.activation_post_process.scale'"),
+    _odd(oddest.several_scales, refused="layers before the head are called more than once in a pass"),
     _odd(oddest.in_a_list, refused="layers in a plain list instead of an nn.ModuleList", lime=True),
 )
 

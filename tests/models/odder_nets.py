@@ -311,6 +311,22 @@ class TokensBehind(Tokens):
         return tokens[:, -5]
 
 
+class Prompted(Tokens):
+    """With forty learned prompts between its class token and the places, as visual prompt tuning adds them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prompts = nn.Parameter(torch.randn(1, 40, 24))
+
+    def joined(self, places: Tensor) -> Tensor:
+        others = torch.cat([self.token, self.prompts], 1)
+        return torch.cat([others.expand(len(places), -1, -1), places], 1)
+
+
+def prompted() -> nn.Module:
+    return Prompted()
+
+
 def pruned_tokens() -> nn.Module:
     return PrunedTokens()
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from odd_nets import Plain
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 # They raise what is no Exception, or what cannot be told.
 
@@ -319,3 +320,115 @@ def body_for_the_rest() -> nn.Module:
 
 def in_a_list() -> nn.Module:
     return InAList()
+
+
+# What they do with gradients.
+
+
+class AsksForGradient(Plain):
+    """Marks its input, as networks do that differentiate an energy."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.requires_grad_() if images.is_leaf else images)
+
+
+class GradientsIfAsked(Plain):
+    """Computes gradients only if its input asks for them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.set_grad_enabled(images.requires_grad):
+            return super().forward(images)
+
+
+class Recomputed(torch.autograd.Function):
+    """Keeps no activations, as reversible networks do: the layer runs again in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, places: Tensor, layer: nn.Module) -> Tensor:
+        ctx.layer = layer
+        ctx.save_for_backward(places)
+        with torch.no_grad():
+            return layer(places)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        with torch.enable_grad():
+            again = places.detach().requires_grad_()
+            (found,) = torch.autograd.grad(ctx.layer(again), again, gradient)
+        return found, None
+
+
+class Reversible(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(Recomputed.apply(self.stem(images), self.body).mean((2, 3)))
+
+
+class CheckpointedTheOldWay(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(checkpoint(self.body, self.stem(images), use_reentrant=True).mean((2, 3)))
+
+
+class WritesIntoRelu(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.body(self.stem(images))
+        places[:, :3] = 0
+        return self.head(places.mean((2, 3)))
+
+
+class KeepsByAddress(Plain):
+    """Returns the answer that it gave to whatever was in the same place of memory before."""
+
+    kept: tuple[object, Tensor] | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        place = (images.data_ptr(), images.shape)
+        if self.kept is None or self.kept[0] != place:
+            self.kept = place, super().forward(images)
+        return self.kept[1]
+
+
+def asks_for_gradient() -> nn.Module:
+    return AsksForGradient()
+
+
+def gradients_if_asked() -> nn.Module:
+    return GradientsIfAsked()
+
+
+def reversible() -> nn.Module:
+    return Reversible()
+
+
+def checkpointed_the_old_way() -> nn.Module:
+    return CheckpointedTheOldWay()
+
+
+def writes_into_relu() -> nn.Module:
+    return WritesIntoRelu()
+
+
+def keeps_by_address() -> nn.Module:
+    return KeepsByAddress()
+
+
+def quantised_in_training() -> nn.Module:
+    """Its observers go on adapting in evaluation mode."""
+    module = Plain().train()
+    module.qconfig = torch.ao.quantization.get_default_qat_qconfig("x86")
+    torch.ao.quantization.prepare_qat(module, inplace=True)
+    module(torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
+    return module.eval()
+
+
+class SeveralScales(Plain):
+    """Sees the image at two scales by the same layers."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        smaller = nn.functional.avg_pool2d(images, 2)
+        features = [self.body(self.stem(each)).mean((2, 3)) for each in (images, smaller)]
+        return self.head(features[0] + features[1])
+
+
+def several_scales() -> nn.Module:
+    return SeveralScales()

@@ -307,6 +307,7 @@ def test_images_of_any_size_are_explained_as_they_are(tmp_path, monkeypatch):
         (torch.tensor([[1.0, 2, 8, 9]]), ["car"], torch.ones(1), "labels list"),
         (torch.tensor([[8.0, 2, 1, 9]]), torch.tensor([0]), torch.ones(1), "left of the first"),
         (torch.tensor([[0.1, 0.2, 0.8, 1.0]]), torch.tensor([0]), torch.ones(1), "shares of the image"),
+        (torch.tensor([[1, 2, torch.nan, 9]]), torch.tensor([0]), torch.ones(1), "corners are NaN or infinite"),
     ],
 )
 def test_boxes_of_another_form_are_refused(boxes, labels, scores, message):

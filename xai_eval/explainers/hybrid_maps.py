@@ -133,12 +133,18 @@ def several_scales(inputs: HybridInputs) -> Map:
     return np.asarray(inputs.cam * context + EITHER * (inputs.cam + context))
 
 
+def _of_known_cam(hybrid: Callable[[HybridInputs], Map]) -> Callable[[HybridInputs], Map]:
+    """Make a hybrid NaN everywhere if Grad-CAM is not finite, as where a gradient of the model is 0 / 0."""
+
+    def explained(inputs: HybridInputs) -> Map:
+        return hybrid(inputs) if np.isfinite(inputs.cam).all() else np.full(inputs.cam.shape, np.nan)
+
+    return explained
+
+
 HYBRIDS: Mapping[str, Callable[[HybridInputs], Map]] = {
-    "sum_of_both": sum_of_both,
-    "several_scales": several_scales,
-    "pooled_product": pooled_product,
-    "refined_superpixels": refined_superpixels,
-    "cam_prior": cam_prior,
+    each.__name__: _of_known_cam(each)
+    for each in (sum_of_both, several_scales, pooled_product, refined_superpixels, cam_prior)
 }
 
 

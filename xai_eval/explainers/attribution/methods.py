@@ -17,7 +17,7 @@ from xai_eval.explainers.attribution.own_method import PREFIX, own_method
 from xai_eval.explainers.attribution.question import Question
 from xai_eval.explainers.model.full_precision import full_precision
 from xai_eval.explainers.model.random_state import all_seeded
-from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.model_state import handed_over, lent
 from xai_eval.inputs.models.precision import asked_precision, check_not_lost
 from xai_eval.inputs.models.same_answer import check_same_answer
 
@@ -89,7 +89,7 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
     """
     with (
         torch.inference_mode(False),
-        lent(question.module),
+        handed_over(question.module) if method.spec else lent(question.module),
         all_seeded(seed),
         torch.enable_grad(),
         full_precision(),

@@ -21,6 +21,7 @@ from xai_eval.inputs.paths import given_path
 
 PREFIX = "file:"
 _EXPECTED = "a tensor or an array of real numbers: (N, h, w), or (N, C, H, W) with H and W of the batch"
+_MAP, _ATTRIBUTION = 3, 4  # axes
 
 
 def own_method(spec: str) -> Method:
@@ -75,8 +76,8 @@ def _checked(found: object, name: str, size: tuple[int, int]) -> Tensor:
         raise UsageError(
             f"{name} returned a masked array; expected {_EXPECTED}. Fill what is masked (array.filled(0))."
         )
-    array = _as_array(found, name)
-    if array.ndim not in (3, 4) or len(array) != 1 or not _fits(array.shape, size):
+    array = _of_one_image(_as_array(found, name), size)
+    if array.ndim not in (_MAP, _ATTRIBUTION) or len(array) != 1 or not _fits(array.shape, size):
         height, width = size
         raise UsageError(
             f"{name} returned an array {array.shape} for one image; expected {_EXPECTED}: here (1, {height}, {width}), "
@@ -87,7 +88,23 @@ def _checked(found: object, name: str, size: tuple[int, int]) -> Tensor:
             f"{name} returned values that are NaN or infinite in single precision (above 3.4e38); expected finite "
             "numbers. Correct it."
         )
+    if bool((found != 0).any()) and not array.any():
+        raise UsageError(
+            f"{name} returned values that are 0 in single precision (below 1.4e-45); expected larger ones. Multiply "
+            "them by a constant."
+        )
     return torch.from_numpy(array)
+
+
+def _of_one_image(array: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Give a map (h, w) its axis of images, and take the axis of channels from a coarser one, (1, 1, h, w).
+
+    The latter is what captum returns for layers.
+    """
+    if array.ndim == _MAP - 1:
+        return array[None]
+    coarser = array.ndim == _ATTRIBUTION and array.shape[1] == 1 and array.shape[-2:] != size
+    return array[:, 0] if coarser else array
 
 
 def _as_array(found: Tensor | NDArray[Any], name: str) -> NDArray[np.float32]:
@@ -103,8 +120,8 @@ def _as_array(found: Tensor | NDArray[Any], name: str) -> NDArray[np.float32]:
 
 
 def _dense(found: Tensor, name: str) -> Tensor:
-    if found.is_meta or found.layout != torch.strided:
-        kind = "on the device meta" if found.is_meta else "that is sparse"
+    if found.is_meta or found.layout != torch.strided or found.is_quantized or found.is_nested:
+        kind = "on the device meta" if found.is_meta else "that is sparse, quantised or nested"
         raise UsageError(f"{name} returned a tensor {kind}; expected {_EXPECTED}. Return one that holds all values.")
     return found.detach()
 

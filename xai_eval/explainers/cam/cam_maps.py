@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,9 +143,9 @@ def explain_by_cam(
         parts, amplified = [], [1.0]
         for start in starts:
             part = slice(start, start + size)
-            with seeded(seed), _opened(method, module, layer, None if plain else layout) as cam:
-                measured = amplified if method in _OF_ONE_PASS else []
-                parts.append(_call(cam, images[part].detach().clone(), classes[part], measured))
+            measured = amplified if method in _OF_ONE_PASS else []
+            opened = partial(_opened, method, module, layer, None if plain else layout)
+            parts.append(_called(opened, images[part], classes[part], measured, seed))
     raw, of_layer, image = (np.concatenate(maps) for maps in zip(*parts, strict=True))
     for each in raw:
         check_not_lost(each, method, asked_precision())
@@ -185,6 +186,25 @@ def _opened(method: str, module: nn.Module, layer: nn.Module, layout: Layout | N
             cam = getattr(pytorch_grad_cam, _CLASSES[method])(module, [layer], reshape_transform=layout)
             wrap_again()
             yield cam
+
+
+def _called(
+    opened: Callable[[], AbstractContextManager[Any]],
+    images: Tensor,
+    classes: Sequence[int],
+    amplified: list[float],
+    seed: int,
+) -> tuple[NDArray[np.float32], ...]:
+    """Call the library as `_call` does; if no gradient reaches the layer, ask for that of the images as well.
+
+    A model may compute gradients only if its input asks for them (`set_grad_enabled(images.requires_grad)`).
+    """
+    try:
+        with seeded(seed), opened() as cam:
+            return _call(cam, images.detach().clone(), classes, amplified)
+    except NoGradient:
+        with seeded(seed), opened() as cam:
+            return _call(cam, images.detach().clone().requires_grad_(), classes, amplified)
 
 
 def _call(cam: Any, images: Tensor, classes: Sequence[int], amplified: list[float]) -> tuple[NDArray[np.float32], ...]:

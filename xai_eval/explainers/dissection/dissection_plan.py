@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
+from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.clip.clip import Clip
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.layers import has_channels_last, noise_image
+from xai_eval.inputs.models.layers import has_channels_last, layout_of, noise_image
+from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
@@ -43,6 +45,26 @@ class DissectedModel:
         return frozenset(
             layer for layer in self.layers if has_channels_last(module, self.classifier.layer(layer), example)
         )
+
+    def places_of_tokens(self, layer: str) -> Layout | None:
+        """Return how the tokens of a layer lie over the image if none stands in front of them; measured on noise.
+
+        None if a class token comes first, which then speaks for the image, or if it is not known what lies where.
+        """
+        if layer not in self._places:
+            classifier = self.classifier
+            noise = noise_image(classifier.module, classifier.input_shape)
+            place, grid = classifier.place_of(layer), classifier.reshape
+            try:
+                found = layout_of(classifier.scoring, classifier.module, classifier.name, place, noise, grid)
+            except UsageError:
+                found = None
+            self._places[layer] = None if found is None or found.before else found
+        return self._places[layer]
+
+    @cached_property
+    def _places(self) -> dict[str, Layout | None]:
+        return {}
 
     @classmethod
     def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> DissectedModel:

@@ -27,7 +27,8 @@ def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch
         batch: prepared images, (n, 3, H, W).
 
     Returns:
-        By name of the layer, float32: maps (n, J, h, w), tokens (n, tokens, J) or vectors (n, J), for J units.
+        By name of the layer, float32: maps (n, J, h, w), tokens (n, tokens, J) whose first is a class token, or vectors
+        (n, J), for J units. Tokens without a class token are laid over the image as maps.
 
     Raises:
         ModelMisbehaves: the model raises, or returns no logits.
@@ -116,4 +117,5 @@ def _checked(model: DissectedModel, layer: str, kept: Mapping[str, Any], batch: 
         )
     if _may_have_units_last(output, batch) and layer in model.with_units_last:
         output = output.permute(0, 3, 1, 2).contiguous()
-    return output.float()
+    places = model.places_of_tokens(layer) if output.dim() == _TOKENS else None
+    return (output if places is None else places(output).contiguous()).float()

@@ -52,9 +52,10 @@ def check_probabilities(rows: torch.Tensor, name: str = "the prediction function
 
 
 def _complain(rows: torch.Tensor, name: str) -> None:
-    least, most = float(rows.min()), float(rows.max())
+    least, most, sums = float(rows.min()), float(rows.max()), rows.sum(dim=1)
+    furthest = float(sums[(sums - 1).abs().argmax()])
     raise ModelMisbehaves(
-        f"{name} returned values from {least:.3g} to {most:.3g} whose rows sum to {float(rows[0].sum()):.3g}; "
+        f"{name} returned values from {least:.3g} to {most:.3g} whose rows sum to {furthest:.4g}; "
         "expected probabilities, in [0, 1] with the sum 1. If these are logits, apply a softmax."
     )
 

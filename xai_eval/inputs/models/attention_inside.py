@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from xai_eval.inputs.models.gradient_graph import Node, ancestors, is_projection, multiplies_activations, sources
+from xai_eval.inputs.models.gradient_graph import (
+    Node,
+    ancestors,
+    is_batched,
+    is_projection,
+    is_softmax,
+    multiplies_activations,
+    sources,
+)
 
 
 def inside_of_attention(score: Tensor) -> set[Node]:
@@ -23,12 +31,14 @@ def inside_of_attention(score: Tensor) -> set[Node]:
     """
     found: set[Node] = set()
     for product in (node for node in ancestors(score.grad_fn) if multiplies_activations(node)):
-        waiting = list(sources(product))
+        waiting = [(node, False) for node in sources(product)]
         while waiting:
-            node = waiting.pop()
+            node, weighs = waiting.pop()
             if node in found or multiplies_activations(node):
                 continue
             found.add(node)
             if not is_projection(node):
-                waiting += sources(node)
+                waiting += [(source, weighs or is_softmax(node)) for source in sources(node)]
+            elif weighs and is_batched(node):  # keys, multiplied with learned queries, which are no activations
+                waiting += [(source, False) for source in sources(node)]
     return found

@@ -45,6 +45,11 @@ def listed_names(given: object, where: str = "class_names") -> tuple[str, ...]:
     return tuple(readable_name(name, index) for index, name in enumerate(_in_order(given, where)))
 
 
+def both_classes(name: str) -> tuple[str, str]:
+    """Return the names of both classes of a single logit, of which one is named."""
+    return f"not {name}", name
+
+
 def readable_name(name: object, index: int) -> str:
     """Return the name of the class `index` as it can be shown anywhere."""
     text = "" if name is None else str(name)

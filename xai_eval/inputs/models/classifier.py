@@ -14,16 +14,16 @@ from torch import nn
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.images.labelled import ImageSet
 from xai_eval.inputs.models.block_digests import BlockDigests
-from xai_eval.inputs.models.class_names import listed_names
+from xai_eval.inputs.models.class_names import both_classes, listed_names
 from xai_eval.inputs.models.compiled import check_module, uncompiled
 from xai_eval.inputs.models.default_layer import DefaultLayer, default_layer
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
-from xai_eval.inputs.models.layout import Reshape
+from xai_eval.inputs.models.layout import Reshape, given_grid
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.own_methods import parameters_of
-from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.reading import OutputKind, Reading
+from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_dtype, prepared_shape
+from xai_eval.inputs.models.reading import OutputKind, Reading, output_kind
 from xai_eval.inputs.models.references import References, image_references, reference_features
 from xai_eval.inputs.models.shared_layer import shared_layer
 from xai_eval.inputs.models.wrappers import Wrapper, names_behind, plain_names, unwrapped
@@ -82,7 +82,10 @@ class Classifier:
     wrappers: tuple[Wrapper, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "class_names", listed_names(self.class_names, f"{self.name}: class_names"))
+        # Text is as good as the member of the enumeration that it names.
+        object.__setattr__(self, "output", None if self.output is None else output_kind(self.output))
+        object.__setattr__(self, "reshape", given_grid(self.reshape, self.name))
+        object.__setattr__(self, "class_names", self._names())
         ids = self.class_names if self.class_ids is None else self.class_ids
         unnamed = not self.class_names and self.output is not OutputKind.EMBEDDING
         if unnamed or len(ids) != len(self.class_names):
@@ -97,6 +100,11 @@ class Classifier:
         object.__setattr__(self, "preprocess", as_preprocessing(self.preprocess))
         if not self.weights_digest:
             object.__setattr__(self, "weights_digest", weights_digest(self.module))
+
+    def _names(self) -> tuple[str, ...]:
+        names = listed_names(self.class_names, f"{self.name}: class_names")
+        single = self.output is OutputKind.BINARY and len(names) == 1 and self.class_ids is None
+        return both_classes(names[0]) if single else names
 
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
@@ -118,6 +126,8 @@ class Classifier:
         """
         named = None if self.classes_from == NUMBERED else len(self.class_names)
         found = first_answers(self.module, self.input_shape, self.output, named, self.name)
+        if prepared_dtype(self.preprocess) is not found.dtype:
+            found = replace(found, is_plain=False)
         if self.box is not None and found.reading.kind is not OutputKind.DETECTION:
             raise UsageError(f"{self.name} returns no boxes, so none can be explained. Leave out --box.")
         if found.reading.kind is not OutputKind.EMBEDDING:

@@ -46,8 +46,13 @@ def check_module(module: nn.Module, name: str) -> None:
     """Check that the inside of a module can be reached.
 
     Raises:
-        UsageError: the module, or a part of it, is TorchScript, or hides parts of it.
+        UsageError: it is no module; or the module, or a part of it, is TorchScript, or hides parts of it.
     """
+    if not isinstance(module, nn.Module):
+        raise UsageError(
+            f"{name}: the model is a {type(module).__name__}; expected a torch.nn.Module. Write a function as the "
+            "forward of a module; of an object that holds one, such as a pipeline, give the module."
+        )
     _refuse_scripted(module, name)
     check_parts(module, name)
 

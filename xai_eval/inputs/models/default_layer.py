@@ -280,8 +280,12 @@ def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
             "All gradients of its scores are 0: are the weights of its last layer untrained zeros? Steps that round, "
             f"such as sign and round, pass no gradient either. {_NAME_ONE}"
         )
-    if found.counts and min(found.counts.values()) > 1:
-        return f"All of its layers are called more than once in a pass, so none has a single output. {_NO_LAYER}"
+    over = [found.counts[call.name] for call in found.calls if call.output.dim() > _ROWS]
+    if over and min(over) > 1:
+        return (
+            "All of its layers before the head are called more than once in a pass (for several scales or views of the "
+            f"image, say), so none has a single output. {_NO_LAYER}"
+        )
     if not _holds_parameters(parts):
         return (
             "It has no parameters at all; quantised models have none, and neither have wrappers of what another "

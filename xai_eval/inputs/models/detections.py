@@ -42,6 +42,11 @@ def check_boxes(found: Found) -> None:
     for each in found:
         _check_form(each)
         boxes = each["boxes"].detach()
+        if not bool(torch.isfinite(boxes).all()):
+            raise ModelMisbehaves(
+                "the model found a box whose corners are NaN or infinite; expected pixels. Check its weights and its "
+                "preprocessing."
+            )
         if bool((boxes[:, 2:] < boxes[:, :2]).any()):
             raise ModelMisbehaves(
                 "the model found a box whose second corner is left of the first one or above it; expected corners (x0, "

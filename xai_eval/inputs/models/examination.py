@@ -84,7 +84,7 @@ def examine(
         kept = [name for name, value in now.items() if attributes.get(name, value) != value]
         stuck = [name or "the model" for name, part in classifier.module.named_modules() if part.training]
         what = f"{classifier.name} answers the same image differently from pass to pass"
-        twice = _same(first, again, LARGEST_REPETITION, what, _RANDOM, stuck)
+        twice = _same(first, again, LARGEST_REPETITION, what, _unsteady((*changed, *kept)), stuck)
         together = _in_a_batch(classifier, batch)
         what = f"{classifier.name} answers an image differently if another one is in the batch"
         alike = (
@@ -135,6 +135,10 @@ _RANDOM = (
     "Its explanations would differ as well, and could not be compared. Switch off what is random in evaluation mode "
     "(dropout, noise), or seed it inside the forward pass."
 )
+_ADAPTS = (
+    "Its explanations would differ as well, and could not be compared. Every pass changes {} of it: switch off what "
+    "adapts in evaluation mode (observers of quantisation, running statistics, counters, memories), or what is random."
+)
 _GRADIENTS = (
     "A map would explain another answer than the one that is shown. Let the forward pass compute the same, whether "
     "gradients are computed or not."
@@ -154,6 +158,11 @@ def _same(first: Tensor, again: Tensor, allowed: float, what: str, remedy: str, 
         # The stage of training flags watches this, and names it as the cause.
         return "no, because modules are in training mode"
     raise ModelMisbehaves(f"{what}, by up to {difference:.3g} where its scores reach {_largest(first)}. {remedy}")
+
+
+def _unsteady(changed: Sequence[str]) -> str:
+    """Say what to do about a model that answers differently from pass to pass, and changes some parts of itself."""
+    return _ADAPTS.format(", ".join(map(repr, changed[:3]))) if changed else _RANDOM
 
 
 def _in_training(classifier: Classifier, stuck: Sequence[str]) -> tuple[str, ...]:

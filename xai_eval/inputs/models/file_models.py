@@ -9,7 +9,7 @@ from torch import nn
 from xai_eval.errors import UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.attributes import attribute
-from xai_eval.inputs.models.class_names import listed_names, named_classes
+from xai_eval.inputs.models.class_names import both_classes, listed_names, named_classes
 from xai_eval.inputs.models.classifier import NUMBERED, Classifier
 from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.detections import COCO
@@ -103,7 +103,7 @@ def _named(
     if reading.kind is OutputKind.DETECTION and given is not None and len(given) == classes - 1:
         return (COCO[0], *given), None, "the module's class_names, and the background as label 0"
     if given is not None and len(given) == 1 and (reading.outputs, classes) == (1, 2):  # a single logit or map
-        return (f"not {given[0]}", given[0]), None, "the module's class_names"
+        return both_classes(given[0]), None, "the module's class_names"
     if given is not None:
         where = f"{name}: the module's class_names"
         return named_classes(own, classes, where), None, "the module's class_names"

@@ -37,7 +37,7 @@ class FirstAnswers:
 
     Attributes:
         reading: how its output is read.
-        writes_into_input: whether a pass changes the batch that it is given.
+        writes_into_input: whether a pass changes the batch that it is given, be it that it asks for its gradient.
         dtype: type of the model's numbers.
         is_plain: whether the model itself returns scores (N, C) in single or double precision.
         takes_batches: whether it takes several images at once.
@@ -111,9 +111,14 @@ def first_answers(
         reading = replace(reading, why=AS_AN_IMAGE)
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
-    writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
+    writes = any(_is_changed(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
     takes_batches = _is_an_answer_to_both(together, reading)
     return FirstAnswers(reading, writes, batches[0].dtype, _is_plain(outputs[0], reading), takes_batches)
+
+
+def _is_changed(batch: Tensor, before: Tensor) -> bool:
+    """Whether a model wrote into a batch, or asked for its gradient (`requires_grad_`), which stays with the batch."""
+    return batch.requires_grad or not torch.equal(batch, before)
 
 
 def _answer_to_both(module: nn.Module, input_shape: tuple[int, ...]) -> Any:

@@ -21,6 +21,13 @@ _DOUBTFUL = (
     "assumed, although all its numbers for two images of noise lie between 0 and 1, and it cannot be measured whether "
     "they always do. If they are probabilities of labels, say --output multilabel; if they are logits, --output logits"
 )
+_FEATURES = (
+    "assumed, although {}. If they are no classes, wrap the model in a module that returns some, or explain the "
+    "features themselves: --output embedding --similar-to IMAGE. If they are, say --output {}"
+)
+_NEVER_NEGATIVE = "none of its numbers for two images of noise is negative, as of features behind a ReLU, or of depths"
+_OF_LENGTH_1 = "its rows for two images of noise have length 1, as features have that are compared with others"
+_FEWEST = 8  # numbers of which chance hardly ever makes all positive, for two images
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _STAYS = "found: they are probabilities already, between 0 and 1 whatever its last layer computes"
 _WITHIN = "assumed, because they lie between 0 and 1, to be probabilities already"
@@ -79,15 +86,17 @@ def found_reading(
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
         if kind is None:
             _check_alone(output, entry, model)
-        return _segmentation(_Numbers(first, second, entry, extremes), model)
+        maps = _segmentation(_Numbers(first, second, entry, extremes), kind or names, model)
+        others = [] if kind else _other_maps(output, entry)
+        return replace(maps, why=_first_of(others, maps.outputs, "maps")) if others else maps
     if kind is OutputKind.SEGMENTATION:
         raise UsageError(f"{model} returned {told(output)}; --output segmentation is for maps (1, C, h, w).")
-    count = _checked(first, output, model).shape[1]
+    count = _checked(first, output, entry, model).shape[1]
     numbers = _Numbers(first, second, entry, extremes)
     if kind is None:
         found = replace(_detected(numbers, names, model), entry=entry)
-        others = _other_widths(output, entry, count)
-        return replace(found, why=_first_of(others, count)) if others and found.kind is OutputKind.LOGITS else found
+        others = _other_widths(output, entry, count) if found.kind is OutputKind.LOGITS else []
+        return replace(found, why=_first_of(others, count, "numbers")) if others else found
     if kind is OutputKind.BINARY and count > 1:
         raise UsageError(f"{model} returns {count} numbers; --output binary is for a single one. Give another kind.")
     if kind in (OutputKind.LOGITS, OutputKind.PROBABILITIES) and count == 1:
@@ -116,6 +125,10 @@ class _Numbers:
         return self.first, self.second
 
     @property
+    def never_negative(self) -> bool:
+        return all(bool((each >= 0).all()) for each in self.both)
+
+    @property
     def end_in_sigmoid(self) -> bool:
         return _ends_in(self.first, "Sigmoid")
 
@@ -136,7 +149,8 @@ def _beside(output: Any, entry: tuple[str | int, ...]) -> list[Tensor]:
     """Return the other tensors of the tuple or list whose first one was taken for the numbers."""
     if not entry or entry[-1] != 0:
         return []
-    return [in_rows(each) for each in at_entry(output, entry[:-1])[1:] if isinstance(each, Tensor)]
+    # A single number beside them is a loss or a scale.
+    return [in_rows(each) for each in at_entry(output, entry[:-1])[1:] if isinstance(each, Tensor) and each.dim()]
 
 
 def _check_alone(output: Any, entry: tuple[str | int, ...], model: str) -> None:
@@ -155,15 +169,26 @@ def _other_widths(output: Any, entry: tuple[str | int, ...], count: int) -> list
     return [each.shape[1] for each in rows if each.shape[1] != count]
 
 
-def _first_of(others: list[int], count: int) -> str:
+def _other_maps(output: Any, entry: tuple[str | int, ...]) -> list[int]:
+    maps = [each for each in _beside(output, entry) if _is_map_per_class(each)]
+    return [each.shape[1] for each in maps if each.shape[1] != at_entry(output, entry).shape[1]]
+
+
+def _first_of(others: list[int], count: int, what: str) -> str:
     return (
-        f"assumed, because it is the first: it has {count} numbers, another entry has {others[0]}. If that one has the "
+        f"assumed, because it is the first: it has {count} {what}, another entry has {others[0]}. If that one has the "
         "classes, wrap the model in a module that returns it alone"
     )
 
 
-def _segmentation(numbers: _Numbers, model: str) -> Reading:
-    """Read maps (1, C, h, w), which are logits or probabilities of classes that exclude each other."""
+def _segmentation(numbers: _Numbers, told: object, model: str) -> Reading:
+    """Read maps (1, C, h, w), which are logits or probabilities of classes that exclude each other.
+
+    Args:
+        numbers: the maps of two images.
+        told: what says that they are classes, such as the number of names; None if nothing does.
+        model: name of the model, for the error.
+    """
     first, second, entry = numbers.first, numbers.second, numbers.entry
     count, why = first.shape[1], "found: it has an axis for rows and columns"
     if count > 1 and all(map(sum_to_one, (_places(first), _places(second)))):
@@ -178,6 +203,8 @@ def _segmentation(numbers: _Numbers, model: str) -> Reading:
             "that exclude each other at each place, or their probabilities. Wrap the model in a module that returns "
             "the maps from before the sigmoid."
         )
+    if told is None and numbers.never_negative:
+        why = _FEATURES.format(_NEVER_NEGATIVE, OutputKind.SEGMENTATION)
     return Reading(OutputKind.SEGMENTATION, count, entry, why=why)
 
 
@@ -290,7 +317,33 @@ def _detected(numbers: _Numbers, names: int | None, model: str) -> Reading:
         )
     if all(map(are_log_probabilities, numbers.both)):
         return Reading(OutputKind.LOGITS, count, why=_LOGARITHMS)
-    return Reading(OutputKind.LOGITS, count, why="assumed (--output says otherwise)")
+    _check_whole(numbers, model)
+    features = "" if names is not None else _as_features(numbers)
+    usual = "assumed (--output says otherwise)"
+    return Reading(OutputKind.LOGITS, count, why=_FEATURES.format(features, OutputKind.LOGITS) if features else usual)
+
+
+def _as_features(numbers: _Numbers) -> str:
+    """Say why rows of numbers may be features of the image instead of classes; empty if nothing speaks for it."""
+    if numbers.first.shape[1] < _FEWEST:
+        return ""
+    if numbers.never_negative:
+        return _NEVER_NEGATIVE
+    lengths = torch.cat(numbers.both).float().norm(dim=1)
+    return _OF_LENGTH_1 if bool(((lengths - 1).abs() < ROUNDING).all()) else ""
+
+
+def _check_whole(numbers: _Numbers, model: str) -> None:
+    """Refuse shares of another whole than 1, such as per cent, of which softmax would make other numbers."""
+    first, second = (each.detach().double() for each in numbers.both)
+    change, whole = second - first, float(first.sum())
+    differs = float(change.abs().sum()) > ROUNDING * whole
+    if numbers.never_negative and differs and abs(float(change.sum())) <= ROUNDING * float(change.abs().sum()):
+        raise UsageError(
+            f"{model} returns numbers that are never negative and sum to {whole:.4g} for every image; expected logits, "
+            "or probabilities, which sum to 1. Wrap the model in a module that returns output / output.sum(1, "
+            "keepdim=True), or say --output logits if softmax is to be taken of them."
+        )
 
 
 def _why_squashed(numbers: _Numbers) -> str:
@@ -327,9 +380,19 @@ def _ends_in(numbers: Tensor, function: str) -> bool:
     return node is not None and node.name().startswith(function)
 
 
-def _why_other_rows(numbers: Tensor) -> str:
+def _why_other_rows(numbers: Tensor, bare: bool) -> str:
     if numbers.dim() and not len(numbers):
         return "A model that takes pairs of images has no answer for one. Wrap it in a module that holds the other one."
+    if numbers.dim() == MOST_AXES + 1:
+        return (
+            "A map of one class needs an axis for the classes: unsqueeze(1). If it holds a row per token, frame or "
+            "label, wrap the model in a module that returns one score per class."
+        )
+    if bare and numbers.dim() == 1:
+        return (
+            "If it ends in squeeze(), this drops the axis of the images as well where there is one image: name the "
+            "axis that is meant, such as squeeze(2). Else wrap the model in a module that returns one score per class."
+        )
     return "Wrap the model in a module that returns one score per class."
 
 
@@ -344,15 +407,17 @@ def _check_numbers(numbers: Tensor, model: str) -> None:
         )
 
 
-def _checked(numbers: Tensor, output: Any, model: str) -> Tensor:
+def _checked(numbers: Tensor, output: Any, entry: tuple[str | int, ...], model: str) -> Tensor:
     if not numbers.is_floating_point():
         raise ModelMisbehaves(
             f"{model} returned a tensor of {numbers.dtype}; expected floating-point numbers. Return what the last "
             "layer computes, not the class."
         )
-    if numbers.dim() != MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
+    # A number beside others is more likely a loss than the answer.
+    alone = entry and at_entry(output, entry).dim() == 0
+    if alone or numbers.dim() != MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
         raise ModelMisbehaves(
             f"{model} returned {told(output)} for one image; expected one row of numbers, (1, C), one per class, or a "
-            f"map per class, (1, C, h, w). {_why_other_rows(numbers)}"
+            f"map per class, (1, C, h, w). {_why_other_rows(at_entry(output, entry), bare=not entry)}"
         )
     return numbers

@@ -47,6 +47,16 @@ def is_projection(node: Node) -> bool:
     return node.name().startswith(_WEIGHING) and not multiplies_activations(node) and not is_depthwise(node)
 
 
+def is_softmax(node: Node) -> bool:
+    """Whether a node is a softmax, as attention weighs places by it."""
+    return bool(node.name().startswith("Softmax"))
+
+
+def is_batched(node: Node) -> bool:
+    """Whether a node is a product of two batches of matrices."""
+    return bool(node.name().startswith(("Bmm", "Baddbmm")))
+
+
 def is_convolution(node: Node) -> bool:
     """Whether a node is a convolution of any size."""
     return bool(node.name().startswith("Convolution"))

@@ -263,13 +263,17 @@ def has_channels_last(module: nn.Module, part: nn.Module, batch: Tensor) -> bool
         layouts = possible_layouts(tuple(output.shape[1:]), (batch.shape[2], batch.shape[3]))
         if len(layouts) < 2 and all(each.is_plain for each in layouts):
             return False
-        found = measured_layout(lambda changed: _required(_output_of(module, part, changed)), batch, layouts)
+
+        def run(changed: Tensor) -> Tensor:
+            return _required(_output_of(module, part, changed), type(part).__name__)
+
+        found = measured_layout(run, batch, layouts)
     return found is not None and not found.is_plain
 
 
 def output_of(module: nn.Module, parts: nn.Module, layer: str, batch: Tensor) -> Tensor:
     """Run a model and return a copy of the last output of one of its layers, as it was when the layer returned it."""
-    return _required(_output_of(module, dict(parts.named_modules())[layer], batch))
+    return _required(_output_of(module, dict(parts.named_modules())[layer], batch), layer)
 
 
 def _output_of(module: nn.Module, part: nn.Module, batch: Tensor) -> Tensor | None:
@@ -283,8 +287,13 @@ def _output_of(module: nn.Module, part: nn.Module, batch: Tensor) -> Tensor | No
     return kept[-1] if kept else None
 
 
-def _required(output: Tensor | None) -> Tensor:
-    assert output is not None
+def _required(output: Tensor | None, layer: str) -> Tensor:
+    if output is None:
+        raise UsageError(
+            f"layer {layer!r} is reached in some passes and not in others: it is left out for some images, or the "
+            "model returns an answer that it kept from an earlier pass. Switch that off in the model, or choose "
+            "another --layer. The tasks attributions and lime need none."
+        )
     return output
 
 

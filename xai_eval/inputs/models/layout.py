@@ -20,7 +20,7 @@ Reshape = Callable[[Any], Tensor]
 
 _MAP, _TOKENS = 3, 2
 HALVES = (torch.float16, torch.bfloat16)
-# Class, register and prompt tokens are few; with any number of them, every count of tokens would fit some grid.
+# Class and register tokens are few; with any number of them, every count of tokens would fit some grid.
 _MOST_OTHERS = 8
 
 
@@ -163,6 +163,23 @@ class GivenLayout(Layout):
         return f"{h} x {w} places, laid out by the given function {getattr(self.function, '__name__', '')}".rstrip()
 
 
+def given_grid(given: object, model: str) -> tuple[int, int] | Reshape | None:
+    """Return the `reshape` of a classifier as a tuple of rows and columns, or the function or None that it is.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if given is None or callable(given):
+        return given
+    sides = tuple(given) if isinstance(given, tuple | list) else ()
+    if len(sides) != 2 or not all(isinstance(each, int) and each > 0 for each in sides):
+        raise UsageError(
+            f"{model}: reshape is {given!r}; expected the number of rows and columns of places, such as (14, 14), or a "
+            "function from the output of the layer to (N, C, h, w). Correct it."
+        )
+    return sides
+
+
 def leading_tensor(output: Any) -> Tensor | None:
     """Return the output of a module if it is a tensor, the first entry if it is a tuple or list, or None."""
     if isinstance(output, tuple | list) and output:
@@ -184,8 +201,9 @@ def possible_layouts(
     if len(shape) == _MAP:
         return tuple(_maps(shape, image, batch))
     if len(shape) == _TOKENS:
-        every = sorted({*_grids(image), *(each for each in grids if max(each) > 1)}, reverse=True)
-        return tuple(layout for axis in (0, 1) for layout in _tokens(shape[axis], 1 - axis, every, batch))
+        known = {each for each in grids if max(each) > 1}
+        every = sorted({*_grids(image), *known}, reverse=True)
+        return tuple(layout for axis in (0, 1) for layout in _tokens(shape[axis], 1 - axis, every, known, batch))
     return ()
 
 
@@ -206,11 +224,15 @@ def _lies_over(grid: tuple[int, int], image: tuple[int, int]) -> bool:
     return smallest < largest
 
 
-def _tokens(count: int, channels: int, grids: Sequence[tuple[int, int]], batch: int) -> Iterator[Layout]:
+def _tokens(
+    count: int, channels: int, grids: Sequence[tuple[int, int]], known: Collection[tuple[int, int]], batch: int
+) -> Iterator[Layout]:
     for h, w in grids:
         others = count - h * w
-        if 0 <= others <= max(_MOST_OTHERS, h * w // 4):
-            for before in range(others, -1, -1):
+        few = others <= max(_MOST_OTHERS, h * w // 4)
+        # The model itself has maps of this grid, so that it may have been given many prompts besides.
+        if others >= 0 and (few or ((h, w) in known and others <= h * w)):
+            for before in range(others, -1, -1) if few else (others, others - 1, 1, 0):
                 yield Layout((h, w), channels, batch, before, others - before, maps=False)
 
 

@@ -12,6 +12,19 @@ from xai_eval.inputs.models.precision import remedy_of_precision
 # What torch says when it is asked for a gradient of something that was computed without.
 _WITHOUT_GRADIENT = "does not require grad and does not have a grad_fn"
 
+# By words of torch's errors, what to do about a model that fails whatever batch it gets.
+_REMEDIES = {
+    "use_reentrant=True": "Give its calls of torch.utils.checkpoint use_reentrant=False, which computes the same.",
+    "modified by an inplace operation": (
+        "The model writes into a tensor that its gradient needs, so that it could not be trained either. Write into a "
+        "copy (clone), or take what needs no gradients (the task lime, or occlusion)."
+    ),
+    "function being vmapped": (
+        "What torch.func.vmap computes inside the model cannot be watched. Call its networks one after the other, or "
+        "take a task that needs no layer (attributions, lime)."
+    ),
+}
+
 
 @contextmanager
 def as_model_error(
@@ -54,4 +67,5 @@ def _remedy(error: BaseException) -> str:
             "The model computes its answer without gradients (no_grad, detach, rounding, or an answer kept from an "
             "earlier pass). Let gradients pass, or choose a method without gradients (scorecam, eigencam, occlusion)."
         )
-    return "Check that the model takes such a batch: its preprocessing says how large images are, and how normalised."
+    usual = "Check that the model takes such a batch: its preprocessing says how large images are, and how normalised."
+    return next((remedy for words, remedy in _REMEDIES.items() if words in error_line(error)), usual)

@@ -53,6 +53,19 @@ def lent(module: nn.Module) -> Iterator[None]:
             yield
 
 
+@contextmanager
+def handed_over(module: nn.Module) -> Iterator[None]:
+    """Restore a model as `lent` does, after code of a user. Parameters require gradients as they were given.
+
+    So pytorch-grad-cam, say, does in that code what it does outside of this package.
+    """
+    required = [(parameter, parameter.requires_grad) for parameter in parameters_of(module)]
+    with lent(module):
+        for parameter, as_given in required:
+            parameter.requires_grad_(as_given)
+        yield
+
+
 def _values(module: nn.Module) -> Iterator[torch.Tensor]:
     yield from parameters_of(module, recurse=False)
     yield from buffers_of(module, recurse=False)

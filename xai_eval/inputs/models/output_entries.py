@@ -18,9 +18,12 @@ _TOLD = 3  # entries of a tuple that a sentence spells out
 
 
 def in_rows(numbers: Tensor) -> Tensor:
-    """Return numbers for N images as rows: (N,) becomes (N, 1), and (N, C, 1, 1) becomes (N, C)."""
-    if numbers.dim() == 1:
-        return numbers[:, None]
+    """Return numbers for N images as rows: (N,) becomes (N, 1), and (N, C, 1, 1) becomes (N, C).
+
+    A single number for a single image, as `squeeze()` makes it, becomes (1, 1).
+    """
+    if numbers.dim() < MOST_AXES:
+        return numbers.reshape(-1, 1)
     if numbers.dim() > MOST_AXES and numbers.shape[2:].numel() == 1:
         return numbers.flatten(1)
     return numbers

@@ -38,15 +38,23 @@ def _call(module: nn.Module, batch: torch.Tensor, classes: int | None, name: str
 def _check(output: object, rows: int, classes: int | None, name: str) -> torch.Tensor:
     tensor = _check_shape(output, rows, classes, name)
     finite = torch.isfinite(tensor).all(dim=1)
-    require(finite.all(), partial(_complain_not_finite, finite, name))
+    require(finite.all(), partial(_complain_not_finite, tensor, finite, name))
     return tensor
 
 
-def _complain_not_finite(finite: torch.Tensor, name: str) -> None:
+_MASKED = (
+    "If it masks classes by -inf, let it mask them by a large negative number, such as -1e4; else check its weights "
+    "and its preprocessing."
+)
+
+
+def _complain_not_finite(tensor: torch.Tensor, finite: torch.Tensor, name: str) -> None:
+    only_masked = bool((torch.isfinite(tensor) | (tensor == -torch.inf)).all())
     bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
     raise ModelMisbehaves(
         f"{name} returned NaN or infinity for image {bad[0]} of the batch ({len(bad)} of {len(finite)} "
-        f"images); expected finite logits. Check its weights and its preprocessing.{remedy_of_precision()}"
+        f"images); expected finite logits. {_MASKED if only_masked else 'Check its weights and its preprocessing.'}"
+        f"{remedy_of_precision()}"
     )
 
 

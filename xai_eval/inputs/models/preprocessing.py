@@ -130,6 +130,11 @@ def prepared_shape(preprocess: Preprocessing) -> tuple[int, ...]:
     return tuple(preprocess(Image.new("RGB", (256, 256))).shape)
 
 
+def prepared_dtype(preprocess: Preprocessing) -> torch.dtype:
+    """Return the type of the numbers of a prepared image."""
+    return preprocess(Image.new("RGB", (256, 256))).dtype
+
+
 def imagenet_preprocessing() -> TorchvisionPreset:
     """Return the usual ImageNet preprocessing: shorter side to 256 px, centre crop of 224 px, normalised."""
     return TorchvisionPreset(ResNet18_Weights.IMAGENET1K_V1.transforms())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -62,11 +63,16 @@ def shared_layer(module: nn.Module, input_shape: tuple[int, ...], name: str) -> 
         )
     levels, batch = _Levels(backbone, name), noise_image(module, input_shape)
     traced = torch.inference_mode(False), torch.enable_grad(), evaluating(levels), lent(levels)
-    with traced[0], traced[1], traced[2], traced[3], as_model_error(f"the backbone of {name}", batch.shape):
+    with traced[0], traced[1], traced[2], traced[3], _asked(name, batch):
         found = _last_shared(traced_pass(levels, backbone, batch), backbone)
     if found is None:
         raise UsageError(f"{name} has no layer with a map that all of its boxes depend on. Name one with --layer.")
     return f"backbone.{found}"
+
+
+def _asked(name: str, batch: Tensor) -> AbstractContextManager[None]:
+    remedy = "If its part called backbone does not take the image itself, name a layer with --layer."
+    return as_model_error(f"the backbone of {name}", batch.shape, reason=lambda: remedy)
 
 
 def _last_shared(found: TracedPass, backbone: nn.Module) -> str | None:

@@ -27,12 +27,15 @@ class Call:
         output: what it returned, if that is a tensor or begins with one.
         version: PyTorch's count of in-place changes of the output when it was returned.
         wrapped: whether it returned a tuple or list that begins with the output.
+        traced: whether a gradient could be traced through the output when it was returned. An autograd function that
+            switches gradients off inside may give it one later, which pytorch-grad-cam does not see.
     """
 
     name: str
     output: Tensor
     version: int
     wrapped: bool
+    traced: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ class TracedPass:
     @cached_property
     def gradients(self) -> Mapping[str, Tensor]:
         """By name of a module, the gradient of the first image's largest score to its last output, if it has one."""
-        known = {call.name: call.output for call in self.calls if call.output.requires_grad}
+        known = {call.name: call.output for call in self.calls if call.traced}
         if not known or not self.score.requires_grad:
             return {}
         found = torch.autograd.grad(self.score[0].max(), list(known.values()), allow_unused=True, retain_graph=True)
@@ -106,7 +109,7 @@ class _Seen:
     def offer(self, name: str, output: Any) -> None:
         tensor = leading_tensor(output)
         if tensor is not None:
-            self.calls.append(Call(name, tensor, _version(tensor), tensor is not output))
+            self.calls.append(Call(name, tensor, _version(tensor), tensor is not output, tensor.requires_grad))
 
 
 def _version(tensor: Tensor) -> int:

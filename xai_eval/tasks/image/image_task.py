@@ -220,10 +220,10 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
 
     from xai_eval.explainers.model.random_state import all_seeded
     from xai_eval.inputs.models.layout import HALVES
-    from xai_eval.inputs.models.model_state import lent
+    from xai_eval.inputs.models.model_state import handed_over
     from xai_eval.inputs.models.precision import asked_precision, check_not_lost
 
-    with torch.inference_mode(False), lent(subject.model), all_seeded(request.setup.seed), torch.enable_grad():
+    with torch.inference_mode(False), handed_over(subject.model), all_seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     # numpy has no bfloat16.
     tensor = isinstance(found, torch.Tensor)

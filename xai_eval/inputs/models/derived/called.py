@@ -41,7 +41,7 @@ def prepared(given: Given, image: Image.Image) -> torch.Tensor:
     """Return the tensor (C, H, W) that a callable makes of an RGB image.
 
     The callable may return a tensor or a numpy array, (C, H, W) or (1, C, H, W), or a mapping that has one under
-    `pixel_values`, as the image processors of transformers do.
+    `pixel_values`, as the image processors of transformers do. Whole numbers become floating-point numbers.
 
     Raises:
         UsageError: the callable raises, or returns something else.
@@ -129,4 +129,6 @@ def _checked(output: object, given: Given) -> torch.Tensor:
             "(C, H, W). Let it return one crop of the image, without other axes."
         )
     # torchvision's own kind of tensor would change what later steps return.
-    return output.detach().as_subclass(torch.Tensor)
+    plain = output.detach().as_subclass(torch.Tensor)
+    # Whole numbers, such as bytes, have no gradients.
+    return plain if plain.is_floating_point() or plain.is_complex() else plain.float()

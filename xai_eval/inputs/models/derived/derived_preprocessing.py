@@ -62,13 +62,10 @@ class DerivedPreprocessing:
         view = np.clip(np.round(values.backwards(tensor)), 0, 255).astype(np.uint8)
         again = values.forwards(torch.from_numpy(view)[None])[0]
         off = np.abs((again.double() - tensor.double().cpu()).numpy()).max(axis=(1, 2))
-        if (off > _rounding(values, tensor)).any():
-            raise ViewUnknown(
-                name_of(self.given),
-                f"no image of bytes has the tensor that it gives for an image of {image.width} x {image.height} px "
-                f"(the nearest one is off by {float((off / values.level).max()):.1f} grey levels), as when an image is "
-                "resized by a bicubic filter after it was turned into floating-point numbers",
-            )
+        wrong = off > _rounding(values, tensor)
+        if wrong.any():
+            size = f"{image.width} x {image.height} px"
+            raise ViewUnknown(name_of(self.given), _why_no_image(off[wrong], values.level[wrong], size))
         return view
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
@@ -145,6 +142,20 @@ class DerivedPreprocessing:
         weights = torch.cos(torch.arange(tensor.shape[1], dtype=torch.float64, device=tensor.device))
         found = [*tensor.mean(1), *tensor.std(1), *(tensor @ weights)]
         return [float(f"{float(value):.4g}") for value in found]
+
+
+def _why_no_image(off: NDArray[np.float64], level: NDArray[np.float64], size: str) -> str:
+    """Say why no image has the tensor that was given for an image of a size, from the channels that are off."""
+    if not level.all():
+        return (
+            f"one of its channels has other values at other places of an image of {size}, whatever its colours are, as "
+            "coordinates have"
+        )
+    return (
+        f"no image of bytes has the tensor that it gives for an image of {size} (the nearest one is off by "
+        f"{float((off / level).max()):.1f} grey levels), as when an image is resized by a bicubic filter after it was "
+        "turned into floating-point numbers"
+    )
 
 
 def as_preprocessing(given: Preprocessing | Given) -> Preprocessing:
