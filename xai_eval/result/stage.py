@@ -33,6 +33,7 @@ class StageKind(enum.StrEnum):
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
     TARGET = "target"
+    REGION = "region"
     # Of explanations of one image.
     RAW_MAP = "raw map"
     LAYER_MAP = "layer map"

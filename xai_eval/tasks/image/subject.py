@@ -211,7 +211,14 @@ class Subject:
             Stage(StageKind.LOGITS): fingerprint_array(self.seen.logits),
             Stage(StageKind.PROBABILITIES): fingerprint_array(self.probabilities),
             Stage(StageKind.TARGET): fingerprint_text(str(self.target.explained)),
+            **self._place,
         }
+
+    @property
+    def _place(self) -> dict[Stage, Fingerprint]:
+        """Fingerprint of the region or box that is explained; empty for models that give a class no place."""
+        found = self.region if self.box is None else self.box.corners
+        return {} if found is None else {Stage(StageKind.REGION): fingerprint_array(found.cpu().numpy())}
 
 
 def run_model(
