@@ -1,6 +1,6 @@
 """Faults that were written down after all other lists: after changelogs of libraries, and of outputs with a place.
 
-Of 147 pairs of that kind, these taught something: what was blamed on the step after it, or steps that no list had.
+Of 185 pairs of that kind, these taught something: what was blamed on the step after it, or steps that no list had.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torchvision.models.resnet import BasicBlock
 
 from xai_eval.explainers.dissection.netdissect import other_images
 from xai_eval.explainers.lime import lime as our_lime
-from xai_eval.inputs.models import boxes, region
+from xai_eval.inputs.models import boxes, references, region
 from xai_eval.inputs.models.narrow_resnet import NarrowResNet18
 from xai_eval.result.stage import Stage, StageKind
 
@@ -26,7 +26,7 @@ Change = Any
 CAMS, LIME, ATTRIBUTIONS = ("cams",), ("lime",), ("attributions",)
 TYPES, REGION = StageKind.MODULE_TYPES, StageKind.REGION
 NETS = Path(__file__).parent / "nets.py"
-SEGMENTER, DETECTOR = f"file:{NETS}:segmenter", f"file:{NETS}:detector"
+SEGMENTER, DETECTOR, ENCODER = (f"file:{NETS}:{name}" for name in ("segmenter", "detector", "encoder"))
 AT_LAYER3 = {"layer": "layer3", "methods": ["gradcam"]}
 
 # --- where the explained class is -------------------------------------------------------------------------------------
@@ -63,6 +63,15 @@ def last_box(_original: Change) -> Change:
 
 def mean_of_the_region(original: Change) -> Change:
     return lambda self, batch: original(self, batch) / self.region.sum()
+
+
+def mirrored(original: Change) -> Change:
+    """Images that an image is compared with are mirrored."""
+
+    def features(module: Any, reading: Any, preprocess: Any, *rest: Any) -> torch.Tensor:
+        return original(module, reading, lambda image: preprocess(image).flip(-1), *rest)
+
+    return features
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -177,6 +186,14 @@ FAULTS = (
         StageKind.RAW_MAP,
         replaced(region.RegionScores, "forward", mean_of_the_region),
         models=(SEGMENTER,),
+    ),
+    later(
+        "references are mirrored",
+        "target",
+        (*CAMS, *ATTRIBUTIONS),
+        StageKind.REFERENCES,
+        replaced(references, "_features", mirrored),
+        models=(ENCODER,),
     ),
     later("windows are not shifted", "tokens", CAMS, TYPES, module_changed(not_shifted), models=(SWIN,)),
     later("nothing is attended to as well", "tokens", CAMS, TYPES, module_changed(nothing_attended_to), models=(VIT,)),

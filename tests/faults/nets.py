@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from xai_eval import Classifier, load_model
+from xai_eval import Classifier, OutputKind, load_images, load_model
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent.parent / "models")]
 
@@ -43,3 +43,11 @@ def detector() -> nn.Module:
 
     torch.manual_seed(0)
     return faster_rcnn()
+
+
+def encoder() -> Classifier:
+    """The features of the bundled network, compared with those of two scenes."""
+    known = load_model("scenes:objects", device="cpu")
+    known.module.fc = nn.Identity()
+    found = Classifier("encoder", known.module, known.preprocess, output=OutputKind.EMBEDDING)
+    return found.similar_to(load_images("scenes:2"))

@@ -222,6 +222,7 @@ _KINDS: Mapping[str, StageRules] = {
     K.TRAINING_FLAGS: _STATE_OF_MODEL,
     K.HOOKS: _STATE_OF_MODEL,
     K.MODEL_WEIGHTS: _state("weights of the model", K.INPUT_TENSOR, _MODEL_STATE),
+    K.REFERENCES: StageRules((_step("features of the references", _MODEL),), _NETWORK),
     K.LAYER_ACTIVATIONS: StageRules((_step("forward pass of the model", K.INPUT_TENSOR, _MODEL),), _NETWORK),
     K.LOGITS: StageRules(
         (
@@ -319,6 +320,7 @@ _MEANINGS: Mapping[str, str] = {
     K.TRAINING_FLAGS: "which modules are in training mode",
     K.HOOKS: "hooks on the model's modules, and methods replaced on a single module",
     K.MODEL_WEIGHTS: "the weights of the model, block by block",
+    K.REFERENCES: "the features that those of this image are compared with",
     K.LAYER_ACTIVATIONS: "the output of the explained layer for this image",
     K.LOGITS: "what the model returns for this image",
     K.PROBABILITIES: "the numbers that people read of what the model returns, such as probabilities",

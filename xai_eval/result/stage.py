@@ -29,6 +29,7 @@ class StageKind(enum.StrEnum):
     TRAINING_FLAGS = "training flags"
     HOOKS = "hooks"
     MODEL_WEIGHTS = "model weights"
+    REFERENCES = "references"
     LAYER_ACTIVATIONS = "layer activations"
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
