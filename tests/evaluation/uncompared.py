@@ -32,6 +32,7 @@ FIELDS: Mapping[tuple[str, str], str] = {
 STAGES: Mapping[StageKind, str] = {
     StageKind.IMAGE_BYTES: "a file may be written anew with the same pixels, which are compared",
     StageKind.TARGET: "the field `explained` is compared",
+    StageKind.REGION: "two classes may be tied at a place; the fields `region` and `box` are compared",
     StageKind.TOP_IMAGES: "two images with the same activation may change places; TOP_K compares their activations",
     StageKind.LABELS_BY_CLIP: "two labels may be tied; the field of the labels is compared",
     StageKind.LABELS_BY_PIXELS: "two labels may be tied; the field of the labels is compared",

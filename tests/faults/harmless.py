@@ -14,6 +14,8 @@ from xai_eval import Classifier
 SCENES, VIT, POOLED, SWIN, IMAGENET, LITE0 = "objects", "vit", "vit_pooled", "swin", "MobileNetV2", "EfficientNet-Lite0"
 TRANSFORMERS = (VIT, POOLED, SWIN)
 REAL = (IMAGENET, LITE0)
+# Networks of `nets.py` that return no logits of classes.
+OTHER_OUTPUTS = ("segmenter", "detector", "encoder")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import cam_faults
 import dissection_faults
 import further_faults
 import input_faults
+import later_faults
 import lime_faults
 import map_faults
 import measure_faults
@@ -43,6 +44,7 @@ FAULTS = (
     *token_faults.FAULTS,
     *further_faults.FAULTS,
     *unseen_faults.FAULTS,
+    *later_faults.FAULTS,
 )
 KINDS = (
     "decode",
@@ -134,7 +136,7 @@ def is_quick(fault, task, model):
 
 
 def is_rare(fault, task, model):
-    return fault.name in further_faults.RARELY or fault in unseen_faults.FAULTS
+    return fault.name in further_faults.RARELY or fault in (*unseen_faults.FAULTS, *later_faults.FAULTS)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ import unseen_harmless
 import written_otherwise
 from faults.harmless_table import PROPERTY, outcome
 from gate import PARAMETERS, SLIC, Bench
-from harmless import IMAGENET, LITE0, REAL, SCENES, TRANSFORMERS, Harmless
+from harmless import IMAGENET, LITE0, OTHER_OUTPUTS, REAL, SCENES, TRANSFORMERS, Harmless
 from turns import in_turns
 
 from xai_eval.errors import XaiEvalError
@@ -59,8 +59,13 @@ class OneImage(Bench):
 
 @pytest.fixture(scope="session")
 def small_benches(bench):
-    """A bench for each bundled model, by its short name; the first has computed most goldens already."""
-    return {name: OneImage(f"scenes:{name}", bench.folder, parameters=SMALL) for name in (SCENES, *TRANSFORMERS)}
+    """A bench for each bundled model and each network of other outputs, by its short name."""
+    nets = Path(__file__).with_name("nets.py")
+    specs = {
+        **{name: f"scenes:{name}" for name in (SCENES, *TRANSFORMERS)},
+        **{name: f"file:{nets}:{name}" for name in OTHER_OUTPUTS},
+    }
+    return {name: OneImage(spec, bench.folder, parameters=SMALL) for name, spec in specs.items()}
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +170,7 @@ def marks_of(name):
     return pytest.mark.thorough if name in RARELY else pytest.mark.slow
 
 
-@pytest.mark.parametrize(("change", "model", "task"), named(turns((SCENES, *TRANSFORMERS))))
+@pytest.mark.parametrize(("change", "model", "task"), named(turns((SCENES, *TRANSFORMERS, *OTHER_OUTPUTS))))
 def test_the_same_in_other_words_raises_no_alarm(small_benches, change, model, task, record_property):
     alarm = alarm_of(lambda: verdicts(small_benches[model], change, task))
     noted(record_property, alarm, change.kind, model, task)

@@ -16,8 +16,9 @@ import scipy.special
 import skimage.segmentation
 import torch
 import torch.nn.functional as F
-from fault import replaced
-from harmless import POOLED, SCENES, SWIN, TRANSFORMERS, VIT, Harmless, spelt
+from benign import channels_last, moved_a_little, rounding_otherwise
+from fault import module_changed, preparation, replaced
+from harmless import OTHER_OUTPUTS, POOLED, SCENES, SWIN, TRANSFORMERS, VIT, Harmless, spelt
 from spelt_networks import at
 from torch import Tensor, nn
 
@@ -311,6 +312,21 @@ CHANGES = (
     unseen("softmax in double precision", (*CAMS, *LIME), fewer_digits, "rounding"),
     unseen("images one by one", (*LIME, *UNITS), one_by_one, "rounding"),
     unseen("threads set and set back", CAMS, one_thread_between, "process"),
+    unseen(
+        "other outputs round otherwise",
+        (*CAMS, *LIME),
+        replaced(F, "conv2d", rounding_otherwise),
+        "rounding",
+        *OTHER_OUTPUTS,
+    ),
+    unseen("other outputs, channels last", CAMS, module_changed(channels_last), "rounding", *OTHER_OUTPUTS),
+    unseen(
+        "the input of other outputs rounds otherwise",
+        (*LIME, *CAMS),
+        preparation(tensor=moved_a_little, of_views=moved_a_little),
+        "rounding",
+        *OTHER_OUTPUTS,
+    ),
     unseen(
         "energy from the last pixel", CAMS, replaced(localisation, "energy_inside", energy_in_another_order), "rounding"
     ),

@@ -147,6 +147,19 @@ def test_stages_that_moved_without_a_reason_are_found():
     assert systemic_shifts(compared(np.zeros((12, 1)), stage=STAGE * (1 + 5e-5))) == ()
 
 
+def test_places_that_are_tied_between_two_classes_are_no_shift():
+    def with_region(each, values):
+        return dataclasses.replace(each, stages={Stage(StageKind.REGION): fingerprint_array(values)})
+
+    region = np.arange(10_000) < 4_000
+    tied = np.arange(10_000) < 4_001
+    cases = [
+        dataclasses.replace(each, obtained=with_region(each.obtained, tied), golden=with_region(each.golden, region))
+        for each in compared(np.zeros((12, 1)))
+    ]
+    assert systemic_shifts(cases) == ()
+
+
 @pytest.mark.parametrize("stage", [STAGE * 1.5, STAGE[:-1]], ids=["other numbers", "another shape"])
 def test_a_stage_that_every_case_names_is_left_to_them(stage):
     cases = compared(np.zeros((12, 1)), stage=stage)

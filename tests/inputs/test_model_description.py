@@ -72,6 +72,9 @@ CHANGES = {
     "another type": (replace_relu, {"module_types"}),
     "another stride": (lambda net: setattr(net.stem, "stride", (2, 2)), {"module_types"}),
     "another eps": (lambda net: setattr(net.blocks[0], "eps", 1e-3), {"module_types"}),
+    "a setting in a list": (lambda net: setattr(net.stem, "shift_size", [0, 0]), {"module_types"}),
+    "a function to call": (lambda net: setattr(net.stem, "activation", torch.tanh), {"module_types"}),
+    "another axis as batch": (lambda net: setattr(net.head, "batch_first", False), {"module_types"}),
     "forward hook": (lambda net: net.head.register_forward_hook(lambda *_: None), {"hooks"}),
     "pre-hook": (lambda net: net.head.register_forward_pre_hook(lambda *_: None), {"hooks"}),
     "backward hook": (lambda net: net.head.register_full_backward_hook(lambda *_: None), {"hooks"}),
@@ -130,6 +133,8 @@ def test_another_setting_is_told_and_changes_the_answer(setting):
         lambda net: net.load_state_dict(copy.deepcopy(net.state_dict())),
         lambda net: net.blocks[0].num_batches_tracked.add_(1),
         lambda net: setattr(net.blocks[0], "momentum", 0.01),
+        lambda net: setattr(net.head, "batch_first", True),
+        lambda net: setattr(net.head, "kept", [torch.zeros(1)]),
     ],
     ids=[
         "double",
@@ -140,6 +145,8 @@ def test_another_setting_is_told_and_changes_the_answer(setting):
         "loaded again",
         "batches counted further",
         "momentum of the statistics",
+        "the usual axis as batch",
+        "a list of tensors",
     ],
 )
 def test_what_changes_no_answer_is_not_told(net, change):

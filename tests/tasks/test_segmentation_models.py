@@ -14,6 +14,8 @@ from xai_eval import Classifier, evaluate, load_images
 from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.models.reading import OutputKind
+from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.stage import Stage, StageKind
 
 PREPROCESS = fixed_size_preprocessing(64, (0.5,) * 3, (0.25,) * 3)
 IMAGES = "scenes:1"
@@ -60,6 +62,7 @@ def test_the_map_is_that_of_the_library_for_the_region_of_the_class(method, stoc
     cam = stock(plain, [plain.module.backbone])
     expected = cam(batch, [SemanticSegmentationTarget(target, np.float32(region))])[0]
     np.testing.assert_allclose(result[method].array, expected, rtol=0, atol=1e-6)
+    assert result.stages[Stage(StageKind.REGION)].digest == fingerprint_array(region).digest
     assert result["region"].array.shape == (64, 64)
     assert result["region"].array.mean() == pytest.approx(region.mean(), abs=0.01)
 

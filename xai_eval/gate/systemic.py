@@ -38,6 +38,9 @@ LEAST_CASES = 8
 MEASURED_SHARE = 0.01
 # The share that is used instead if no noise was measured.
 UNMEASURED_SHARE = 0.05
+# Only the tolerance of its field says what matters of a value that a test computed itself. In a large region, rounding
+# moves some of the places that are tied between two classes in every image.
+_NOT_COUNTED = (StageKind.VALUE, StageKind.REGION)
 
 
 @dataclass(frozen=True)
@@ -196,8 +199,7 @@ def _stage_shifts(each: Compared) -> Iterator[tuple[_Series, _Shift]]:
     shown = origin.stage if origin else None
     for stage, now in itertools.takewhile(lambda known: known[0] != shown, each.obtained.stages.items()):
         was = each.golden.stages.get(stage)
-        # Of a value that a test computed itself, only the tolerance of its field says what matters.
-        if was is None or was.sketch is None or stage.kind == StageKind.VALUE:
+        if was is None or was.sketch is None or stage.kind in _NOT_COUNTED:
             continue
         noise = noises.largest_stage_change(stage) if noises else None
         series = _Series(case.task, case.model, f"stage {stage}", "relative change", directed=False)

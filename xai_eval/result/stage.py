@@ -29,10 +29,12 @@ class StageKind(enum.StrEnum):
     TRAINING_FLAGS = "training flags"
     HOOKS = "hooks"
     MODEL_WEIGHTS = "model weights"
+    REFERENCES = "references"
     LAYER_ACTIVATIONS = "layer activations"
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
     TARGET = "target"
+    REGION = "region"
     # Of explanations of one image.
     RAW_MAP = "raw map"
     LAYER_MAP = "layer map"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,15 @@ _SETTINGS = (
     "dim",
     "start_dim",
     "end_dim",
+    # Of transformers: which axis is the batch, what is attended to, where norms stand, which tokens the head reads.
+    "batch_first",
+    "add_zero_attn",
+    "norm_first",
+    "scaling",
+    "global_pool",
 )
+# Settings that are told only where they are others: goldens were accepted before these were told.
+_USUAL: Mapping[str, Any] = {"batch_first": True, "add_zero_attn": False}
 _NAMES = frozenset(_SETTINGS)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _GLOBAL_HOOKS = (
@@ -128,7 +137,25 @@ def _types(module: nn.Module) -> Iterator[str]:
 
 def _settings(part: nn.Module) -> dict[str, Any]:
     found = {key: attribute(part, key) for key in _possible_settings(part)}
-    return {key: value for key, value in found.items() if isinstance(value, _Plain)}
+    told = {key: value for key, value in found.items() if _is_plain(value) and _USUAL.get(key) is not value}
+    return {**told, **_own_functions(part)}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text, or several: torchvision keeps the shift of a window in a list."""
+    return isinstance(value, _Plain) or (isinstance(value, list) and all(map(_is_plain, value)))
+
+
+def _own_functions(part: nn.Module) -> dict[str, str]:
+    """Return the names of functions that a module was given to call, such as its activation, by attribute.
+
+    A function that hides a method is no setting: it is listed among the hooks.
+    """
+    return {
+        name: value.__name__
+        for name, value in vars(part).items()
+        if isinstance(value, _Function) and not name.startswith("_") and not hasattr(type(part), name)
+    }
 
 
 def _possible_settings(part: nn.Module) -> Iterable[str]:
@@ -168,6 +195,7 @@ def _name_outside(module: nn.Module) -> Callable[[str], str]:
 
 
 _Plain = int | float | str | tuple  # type: ignore[type-arg]  # used in isinstance, not as an annotation
+_Function = types.FunctionType | types.BuiltinFunctionType
 
 
 def _hooks(module: nn.Module) -> Iterator[str]:

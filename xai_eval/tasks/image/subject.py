@@ -199,19 +199,31 @@ class Subject:
 
         The state of the model is fingerprinted when this property is read, so that it shows what an explainer changed.
         """
-        seen = self.seen.activations
+        seen, references = self.seen.activations, self.classifier.reading.references
         return {
             Stage(StageKind.IMAGE_BYTES): fingerprint_text(self.image.digest),
             Stage(StageKind.DECODED_PIXELS): self.image.fingerprint,
-            Stage(StageKind.INPUT_TENSOR): fingerprint_array(self.batch.float().cpu().numpy()),
+            Stage(StageKind.INPUT_TENSOR): _fingerprint_of(self.batch.float()),
             Stage(StageKind.VIEW): fingerprint_array(self.shown),
             **({} if self.mask is None else {Stage(StageKind.OBJECT_MASK): fingerprint_array(self.mask)}),
             **model_stages(self.classifier),
+            **({} if references is None else {Stage(StageKind.REFERENCES): _fingerprint_of(references.float())}),
             **({} if seen is None else {Stage(StageKind.LAYER_ACTIVATIONS): fingerprint_array(seen)}),
             Stage(StageKind.LOGITS): fingerprint_array(self.seen.logits),
             Stage(StageKind.PROBABILITIES): fingerprint_array(self.probabilities),
             Stage(StageKind.TARGET): fingerprint_text(str(self.target.explained)),
+            **self._place,
         }
+
+    @property
+    def _place(self) -> dict[Stage, Fingerprint]:
+        """Fingerprint of the region or box that is explained; empty for models that give a class no place."""
+        found = self.region if self.box is None else self.box.corners
+        return {} if found is None else {Stage(StageKind.REGION): _fingerprint_of(found)}
+
+
+def _fingerprint_of(tensor: torch.Tensor) -> Fingerprint:
+    return fingerprint_array(tensor.detach().cpu().numpy())
 
 
 def run_model(
