@@ -163,9 +163,10 @@ def _run(options: argparse.Namespace) -> int:
     from xai_eval.run.kept import NOTHING_KEPT
     from xai_eval.run.resume import kept_results
     from xai_eval.run.suite import plan_all
-    from xai_eval.store.run_folder import RunFolder
+    from xai_eval.store.run_folder import RunFolder, require_apart
 
     goldens = _goldens(options)
+    require_apart(options.out, goldens.folder)
     goldens.quarantine()  # a wrong entry is reported before anything is computed
     with nullcontext() if options.quiet else shown():
         with prints_apart():
@@ -374,11 +375,12 @@ def _exit_code(judged: Judged, failing: Sequence[str] | None) -> int:
 def _diff(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_by_run
     from xai_eval.report.page.compared_runs import compared_runs
-    from xai_eval.store.run_folder import RunFolder
+    from xai_eval.store.run_folder import RunFolder, require_apart
 
     if options.report is not None:
         from xai_eval.report.earlier_report import require_free_for_report
 
+        require_apart(options.report, options.settings.golden)
         require_free_for_report(options.report)
     judged = judge_by_run(options.results_b, options.results_a, options.settings.policy)
     told = None
