@@ -46,8 +46,10 @@ BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"settings", "disk", "media"}
 BELOW["review"] |= {"disk", "media"}  # the strict reader of JSON, the door to images of a report; what text is visible
-BELOW["tasks"] |= {"media"}  # progress bars and messages
+for _room in ("tasks", "gate"):
+    BELOW[_room] |= {"media"}  # progress bars and messages
 BELOW["inputs"] |= {"media"}  # errors name options to copy
+BELOW["run"] |= {"media"}  # messages
 BELOW["store"] |= {"media"}  # errors name commands to copy
 for _room in ("run", "bench", "gate", "settings"):
     BELOW[_room] |= {"disk"}  # every file is opened by the one door, all TOML is read by the one strict reader

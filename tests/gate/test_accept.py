@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from forbidden import forbid
 from synthetic import blob, make_result
 
+from xai_eval.cli.main import main
 from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError, UsageError
 from xai_eval.gate.accept import BULK_ABOVE, accept, unused_goldens
@@ -193,6 +195,38 @@ def test_more_than_a_person_looks_at_is_accepted_only_in_bulk(tmp_path, goldens)
             accept(judged, goldens, reason="looked", **request)
     assert len(goldens.load_all()[0]) == BULK_ABOVE
     assert len(accept(judged, goldens, [], everything=True, reason="looked", bulk=True)) == 21
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StorageError("the disk is full.")], ids=["Ctrl+C", "full disk"])
+def test_who_stops_accepting_half_way_is_told_how_far_it_came(tmp_path, goldens, monkeypatch, error):
+    run = write_run(tmp_path / "run", *(make_result(f"{number}.jpg") for number in range(3)))
+    store = Goldens.store
+
+    def fails(self, result, *given):
+        if result.case.input == "photos/1.jpg":
+            raise error
+        return store(self, result, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Goldens, "store", fails)
+        with pytest.raises(BaseException, match=r"while it accepted cams/photos-1-jpg-\w+, golden 2 of 3.*the rest"):
+            accept_all(run, goldens)
+    assert [*states(run, goldens).values()] == [State.OK, State.MISSING, State.MISSING]
+    accept_all(run, goldens)
+    assert {*states(run, goldens).values()} == {State.OK}
+
+
+def test_accepting_and_judging_show_how_far_they_are_on_a_terminal(tmp_path, goldens, monkeypatch, capsys):
+    run = write_run(tmp_path / "run", *(make_result(f"{number}.jpg") for number in range(3)))
+    monkeypatch.setattr("xai_eval.gate.accept.SILENT", 0)
+    monkeypatch.setattr("xai_eval.gate.processes.SILENT", 0)
+    command = ["accept", "--all", "--reason", "x", "--results", str(run), "--golden", str(goldens.folder)]
+    assert main(command) == 0 and not capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    shutil.rmtree(goldens.folder)
+    assert main(command) == 0
+    told = capsys.readouterr().err
+    assert all(words in told for words in ("reading:", "judging:", "accepting:", "golden/s"))
 
 
 def test_a_case_named_twice_is_accepted_once(tmp_path, goldens):

@@ -49,7 +49,7 @@ def test_answers_and_their_order_are_those_of_one_process(items, shard, count):
         patch.setattr(processes, "LEAST", 1)
         patch.setattr(processes, "SHARD", shard)
         assert list(over(lambda item: (item, -item), items)) == [(item, -item) for item in items]
-        assert [each for found in in_shards(list, items) for each in found] == items
+        assert [each for found in in_shards(list, items, "listing") for each in found] == items
     assert not multiprocessing.active_children()
 
 
@@ -124,7 +124,7 @@ def test_what_fails_fails_where_and_as_it_does_in_one_process(shared):
     shared(2)
     found = []
     with pytest.raises(StorageError, match=r"^five$"):
-        for each in in_shards(lambda items: [*map(fail, items)], range(20)):
+        for each in in_shards(lambda items: [*map(fail, items)], range(20), "failing"):
             found += each
     assert found == [0, 1, 2, 3]
     assert not multiprocessing.active_children()

@@ -142,6 +142,15 @@ def test_what_changed_since_it_was_seen_is_not_decided(place, call, results, kin
     assert call.send(call.decision(kind, "b new", owner="Mira", expires=day(3)))[0] == 200
 
 
+def test_a_run_is_not_judged_again_for_each_decision_about_what_is_shown(place, call, monkeypatch):
+    decisions = [call.decision(names=name) for name in ("a", "b")]
+    judged = []
+    monkeypatch.setattr("xai_eval.review.desk.judge_run", lambda *given: judged.append(1) or judge_run(*given))
+    assert [call.send(each)[0] for each in decisions] == [200, 200] and not judged
+    assert states(place) == {"a": "ok", "b": "ok", "new": "missing"}
+    assert [each["name"] for each in call.document()["cases"]] == ["cams: photos/new.jpg"] and judged == [1]
+
+
 def test_of_two_servers_the_second_is_refused_what_the_first_has_decided(place, serve):
     first, second = serve(), serve()
     decision = second.decision(names="a")

@@ -65,12 +65,12 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         if options.command in MEASURING:
             import xai_eval.report.drawing  # noqa: F401 (before another library imports matplotlib)
         _tell_links(options)
-        with _at_root(options):
+        with _at_root(options), _shown_to_people(options):
             return _COMMANDS[options.command](options)
     except XaiEvalError as error:
         return _failed(error)
-    except KeyboardInterrupt:
-        tell(f"xai-eval: interrupted{_how_to_go_on(options)}")
+    except KeyboardInterrupt as stop:
+        tell(f"xai-eval: interrupted{str(stop) or _how_to_go_on(options)}")
         return EXIT_INTERRUPTED
     except BaseException as error:
         return _unexpected(error)
@@ -113,6 +113,15 @@ def _at_root(options: argparse.Namespace) -> AbstractContextManager[None]:
     return factories_called_in(options.settings.root)
 
 
+def _shown_to_people(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Show on a terminal how far the judging of many cases is; commands that measure show their own progress."""
+    if options.command in MEASURING or sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext()
+    from xai_eval.media.progress import shown
+
+    return shown()
+
+
 def _how_to_go_on(options: argparse.Namespace) -> str:
     if options.command != "run":
         return ""
@@ -148,15 +157,16 @@ def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
     from xai_eval.cli.dry_run import dry_run
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.media.progress import shown
     from xai_eval.report.earlier_report import remove_earlier_report
     from xai_eval.run.evaluate import run
     from xai_eval.run.kept import NOTHING_KEPT
     from xai_eval.run.resume import kept_results
     from xai_eval.run.suite import plan_all
-    from xai_eval.store.run_folder import RunFolder
-    from xai_eval.tasks.progress import shown
+    from xai_eval.store.run_folder import RunFolder, require_apart
 
     goldens = _goldens(options)
+    require_apart(options.out, goldens.folder)
     goldens.quarantine()  # a wrong entry is reported before anything is computed
     with nullcontext() if options.quiet else shown():
         with prints_apart():
@@ -209,7 +219,7 @@ def _let_threads_sleep() -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    from xai_eval.tasks.progress import shown
+    from xai_eval.media.progress import shown
 
     _let_threads_sleep()
     from xai_eval.gate.accept import refuse_calibration_under_ci, store_noise
@@ -365,11 +375,12 @@ def _exit_code(judged: Judged, failing: Sequence[str] | None) -> int:
 def _diff(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_by_run
     from xai_eval.report.page.compared_runs import compared_runs
-    from xai_eval.store.run_folder import RunFolder
+    from xai_eval.store.run_folder import RunFolder, require_apart
 
     if options.report is not None:
         from xai_eval.report.earlier_report import require_free_for_report
 
+        require_apart(options.report, options.settings.golden)
         require_free_for_report(options.report)
     judged = judge_by_run(options.results_b, options.results_a, options.settings.policy)
     told = None

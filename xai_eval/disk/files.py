@@ -151,6 +151,11 @@ def unwritable(folder: Path, error: OSError) -> XaiEvalError:
     )
 
 
+def opening_for_addition(path: str, flags: int) -> int:
+    """Open a file that another program named, as the opener of `open`: a FIFO that nobody reads is an OSError."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write one file completely or not at all. Raises StorageError as `write_files` does."""
     write_files(path.parent, {path.name: data})

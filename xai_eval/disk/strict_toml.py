@@ -24,7 +24,7 @@ def parse_toml(content: str | bytes) -> dict[str, Any]:
             long.
     """
     require_size(len(content), MOST_TOML_BYTES)
-    text = content if isinstance(content, str) else content.decode("utf-8-sig")
+    text = content if isinstance(content, str) else _decoded(content)
     if found := _LONG_KEY.search(text):
         line = text.count("\n", 0, found.start()) + 1
         raise ValueError(f"in line {line}, more than {MOST_NAMES} names are joined by dots")
@@ -34,6 +34,13 @@ def parse_toml(content: str | bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     return document
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not in UTF-8, in which it has to be saved") from error
 
 
 def _check(value: Any, depth: int) -> None:

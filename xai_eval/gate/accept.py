@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from xai_eval.errors import UsageError
+from xai_eval.errors import StorageError, UsageError
 from xai_eval.gate.ci import refuse_under_ci
 from xai_eval.gate.judge import judge
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.leading_measure import leading_measure
 from xai_eval.gate.run_findings import RunFindings, run_findings_of
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.media.progress import SILENT, progress
 from xai_eval.result.precisions import same_precision
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.goldens import Goldens, case_of_folder, resolve
@@ -77,9 +78,34 @@ def accept(
             "one by one: name those you looked at, or add --bulk."
         )
     with goldens.locked() if accepted or goldens.has_leftovers() else contextlib.nullcontext():
-        for key in accepted:
-            goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key), upgrade))
+        _each(
+            accepted,
+            lambda key: goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key), upgrade)),
+        )
     return accepted
+
+
+def _each(keys: Sequence[str], store: Callable[[str], object]) -> None:
+    """Store goldens one after the other, and show how far it is."""
+    with progress(len(keys), "accepting", "golden", after=SILENT) as advance:
+        for number, key in enumerate(keys, 1):
+            with _told_how_far(key, number, len(keys)):
+                store(key)
+                advance(1)
+
+
+@contextlib.contextmanager
+def _told_how_far(key: str, number: int, total: int) -> Iterator[None]:
+    where = f"while it accepted {key}, golden {number:,} of {total:,}"
+    rest = "Every golden is as it was or as accepted, never half of each: the same command accepts the rest."
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f" {where}. {rest}") from stop
+    except StorageError as error:
+        if number == 1:
+            raise
+        raise StorageError(f"{error} It happened {where}. {rest}") from error
 
 
 def _overruled(verdict: Verdict | None, upgrade: str) -> Overruled:

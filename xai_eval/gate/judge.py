@@ -221,14 +221,16 @@ def judge_all(
     pairs = pair_results(_readable(obtained, errors), _readable(goldens, errors), selections)
     verdicts: list[Verdict] = []
     run = _Run(obtained, goldens, pairs, policy, noises or {}, listener)
-    with contextlib.closing(in_shards(run.judged, list(pairs))) as shards:
+    with contextlib.closing(in_shards(run.judged, list(pairs), "judging")) as shards:
         known: dict[Any, Any] = {}
         for judged, notes in shards:
             verdicts += (_in_common(each, obtained[each.case.key].case, known) for each in judged)
             if listener is not None:
                 listener.join(notes)
     used = {key for key in pairs.values() if key}
-    with contextlib.closing(in_shards(_read_all, [*_others(obtained, pairs), *_others(goldens, used)])) as alone:
+    with contextlib.closing(
+        in_shards(_read_all, [*_others(obtained, pairs), *_others(goldens, used)], "reading")
+    ) as alone:
         collections.deque(alone, maxlen=0)
     measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
     asked = {k for k, g in goldens.items() if scope_of(g.case) in measured and not among(g.case, selections)}

@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.errors import XaiEvalError
+from xai_eval.media.progress import SILENT, progress
 
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")
@@ -41,18 +42,21 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # two numbers, or "max" and one: micros
 
 
 def over(work: Callable[[_Item], _Done], items: Sequence[_Item]) -> Generator[_Done, None, None]:
-    """Yield what `work` returns for each item, in order, as `map` does. Raises as `in_shards`."""
-    with contextlib.closing(in_shards(functools.partial(_each, work), items)) as shards:
+    """Yield what `work`, which reads, returns for each item, in order, as `map` does. Raises as `in_shards`."""
+    with contextlib.closing(in_shards(functools.partial(_each, work), items, "reading")) as shards:
         for shard in shards:
             yield from shard
 
 
-def in_shards(work: Callable[[Sequence[_Item]], _Done], items: Sequence[_Item]) -> Generator[_Done, None, None]:
+def in_shards(
+    work: Callable[[Sequence[_Item]], _Done], items: Sequence[_Item], what: str
+) -> Generator[_Done, None, None]:
     """Yield what `work` returns for each shard of the items, in order.
 
     Args:
         work: what to do. It has no effect but what it returns, which has to be picklable to come from another process.
         items: all of them; `work` is given up to `SHARD` at once.
+        what: name of the progress bar, which shows that this goes on.
 
     Raises:
         XaiEvalError: another process was killed.
@@ -61,6 +65,18 @@ def in_shards(work: Callable[[Sequence[_Item]], _Done], items: Sequence[_Item]) 
     count = process_count() if len(items) >= LEAST else 1
     size = max(1, min(SHARD, -(-len(items) // (2 * _AHEAD * count))))
     shards = [items[start : start + size] for start in range(0, len(items), size)]
+    with (
+        progress(len(items), what, "case", after=SILENT) as advance,
+        contextlib.closing(_done(work, shards, count)) as every,
+    ):
+        for shard, done in zip(shards, every, strict=True):
+            advance(len(shard))
+            yield done
+
+
+def _done(
+    work: Callable[[Sequence[_Item]], _Done], shards: Sequence[Sequence[_Item]], count: int
+) -> Generator[_Done, None, None]:
     yield from _by_copies(work, shards, count) if count > 1 else map(work, shards)
 
 

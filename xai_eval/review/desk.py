@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from xai_eval.report.text.release import release_sentence
 from xai_eval.report.text.wording import count
 from xai_eval.review.decision import Decision, Kind
 from xai_eval.review.panel import acceptable, panel
-from xai_eval.review.seen import require_seen
+from xai_eval.review.seen import is_still, require_seen
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import whoami
 from xai_eval.store.quarantine import Quarantine
@@ -57,6 +58,7 @@ class Desk:
     policy: Policy = DEFAULT_POLICY
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     images: dict[str, bytes] = field(default_factory=dict)
+    _judged: Judged | None = None
     _pages: Mapping[str, bytes] | None = None
     _turn: threading.RLock = field(default_factory=threading.RLock)
 
@@ -94,18 +96,37 @@ class Desk:
             held.enter_context(RunFolder(self.results).locked())
             if decision.kind is not Kind.REJECT:
                 held.enter_context(self.goldens.locked())
-            judged = judge_run(self.results, self.goldens, self.policy)
+            judged = self._as_it_is(decision.cases)
             require_seen(decision.cases, judged)
             return _ACTIONS[decision.kind](decision, judged, self)
+
+    def accepted(self, keys: Sequence[str], judged: Judged) -> None:
+        """Take what was accepted from what is left to decide."""
+        left = [each for each in judged.verdicts if each.case.key not in keys]
+        self._judged = dataclasses.replace(judged, verdicts=left)
 
     def wait(self) -> None:
         """Wait until a decision that is being carried out is done."""
         with self._turn:
             pass
 
+    def _as_it_is(self, keys: Collection[str]) -> Judged:
+        """Return the judged run. It is judged anew only if these cases, or the record, are no longer as on the page.
+
+        To judge many cases takes minutes, and a person may decide on one after the other.
+        """
+        if self._judged is None or not is_still(self._judged, keys, RunFolder(self.results), self.goldens):
+            return self._judged_anew()
+        return self._judged
+
+    def _judged_anew(self) -> Judged:
+        self._judged = None  # two of them may not fit into memory
+        self._judged = judge_run(self.results, self.goldens, self.policy)
+        return self._judged
+
     def _drawn(self) -> Mapping[str, bytes]:
         with RunFolder(self.results).locked():
-            judged = judge_run(self.results, self.goldens, self.policy)
+            judged = self._judged_anew()
             cases = collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
             shown = panel(judged, cases, self.goldens.quarantine_days, self.nonce)
             golden = self.goldens.folder
@@ -126,6 +147,7 @@ def _accept(decision: Decision, judged: Judged, desk: Desk) -> Decided:
         bulk=decision.bulk,
         upgrade=release_sentence(release) if release and every else "",
     )
+    desk.accepted(keys, judged)
     return Decided(tuple(keys), f"accepted {count(len(keys), 'case')}")
 
 

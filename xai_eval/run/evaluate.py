@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
+from xai_eval.media.progress import say
 from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
 from xai_eval.run.in_precision import results_in
@@ -24,7 +25,6 @@ from xai_eval.store.checkout import checkout_of
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 from xai_eval.tasks import Results, find_task
-from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
     from xai_eval.cluster.cluster import Cluster

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError, XaiEvalError, unknown_name
+from xai_eval.media.progress import say
 from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
@@ -26,7 +27,6 @@ from xai_eval.run.spread import spread
 from xai_eval.settings.engine import IN_THIS_PROCESS, Engine
 from xai_eval.settings.settings import Entry, FieldTolerances, Settings
 from xai_eval.tasks import Task, all_tasks, find_task, unloadable_entry_points
-from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
     from xai_eval.cluster.cluster import Cluster

@@ -20,6 +20,7 @@ from xai_eval.store.upgrade_policy import Decides, Policy
 
 _ENGINE = ("engine", "workers", "gpus_per_worker")
 _TOGETHER = ("golden", "reports", "models", "images", "device", "precision", *_ENGINE)
+_MOST_DAYS = 36_500  # of a quarantine; a day far ahead has no date
 _ALL = (*_TOGETHER, "tasks_files", "suite", "tolerances", "upgrades", "quarantine_days", "profile")
 
 
@@ -165,8 +166,8 @@ def _number(value: Any, key: str, place: str) -> float:
 
 def _days(table: Mapping[str, Any], place: str) -> int:
     value = table.get("quarantine_days", NO_SETTINGS.quarantine_days)
-    if type(value) is not int or value < 1:
-        raise _wrong(place, "quarantine_days", value, "a whole number of days, at least 1")
+    if type(value) is not int or not 1 <= value <= _MOST_DAYS:
+        raise _wrong(place, "quarantine_days", value, f"a whole number of days from 1 to {_MOST_DAYS:,}")
     return value
 
 

@@ -173,5 +173,8 @@ def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
         raise InputUnavailable(f"git cannot be run in {folder} ({found.reason}). {found.sentence}") from error
     if done.returncode:
         said = " ".join(done.stderr.decode("utf-8", "replace").split())
-        raise UsageError(f"git {arguments[0]} failed in {folder}: {said or 'without a message'}.")
+        raise UsageError(
+            f"git {arguments[0]} failed in {folder}: {said.rstrip('.') or 'without a message'}. Run this in a whole "
+            "checkout of the repository, or leave out --against."
+        )
     return done.stdout

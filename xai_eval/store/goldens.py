@@ -139,17 +139,22 @@ class Goldens:
 
     def has_leftovers(self) -> bool:
         """Whether a killed process left something here that `locked` clears."""
+        return any(self._leftovers())
+
+    def _leftovers(self) -> Iterator[Path]:
         with accessible(self.folder):
             hidden = (path for depth in ("*/.*", "*/*/.*") for path in self.folder.glob(depth))
-            return any(temporary_of(path) in _FILES or is_case_id(temporary_of(path)) for path in hidden)
+            yield from (path for path in hidden if temporary_of(path) in _FILES or is_case_id(temporary_of(path)))
 
     def _settle(self) -> None:
+        left = {path.parent for path in self._leftovers()}
         with accessible(self.folder):
             for task in self.folder.iterdir():
                 settle_folders(task)
         for place in case_folders(self.folder):
-            self._settle_history(place)
-            settle(place, _FILES)
+            if place in left:  # every other one is as it should be, and there may be many
+                self._settle_history(place)
+                settle(place, _FILES)
 
     def _settle_history(self, place: Path) -> None:
         """Take the entry from the history whose golden was not stored, because its process was killed before."""

@@ -21,11 +21,12 @@ from xai_eval.disk.files import (
 )
 from xai_eval.disk.stray_files import is_stray
 from xai_eval.disk.system_errors import refusal
-from xai_eval.errors import StorageError, XaiEvalError
+from xai_eval.errors import StorageError, UsageError, XaiEvalError
 from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Result, case_of, is_case_id
+from xai_eval.store.default_folders import RESULTS
 from xai_eval.store.lock import acquire, locked, release, this_process
 from xai_eval.store.made_from import MADE_FROM_FILE, Contents, made_from_bytes
-from xai_eval.store.runs import RESULTS_FOLDER, Over, RunRecord, case_folders, load_cases
+from xai_eval.store.runs import RESULTS_FOLDER, RUN_FILE, Over, RunRecord, case_folders, load_cases
 from xai_eval.store.settle import settle, settle_folders
 
 _OURS = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE, MADE_FROM_FILE)
@@ -200,6 +201,23 @@ class RunFolder:
     def _require_no_links(self) -> None:
         with accessible(self.results):
             require_no_links(self.path, self.results)
+
+
+def require_apart(folder: Path, golden: Path) -> None:
+    """Refuse to write a run or a report among goldens or results: all that lies there is taken for cases.
+
+    Raises:
+        UsageError: `folder` is the folder of goldens, or lies there, or among the results of a run.
+    """
+    within = [folder.resolve(), *folder.resolve().parents]
+    among = [each for each in within if each.name == RESULTS_FOLDER and (each.parent / RUN_FILE).is_file()]
+    for each in (golden.resolve(), *among):
+        if each in within:
+            what = "goldens" if each == golden.resolve() else "results of a run"
+            raise UsageError(
+                f"{folder} cannot hold a run or a report, because what lies in {each} is taken for {what}. Name a "
+                f"folder elsewhere, such as {RESULTS}."
+            )
 
 
 def _is_of_another(place: Path, key: str) -> bool:

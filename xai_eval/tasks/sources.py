@@ -15,8 +15,8 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.inputs.models.host_state import host_kept
+from xai_eval.media.progress import say
 from xai_eval.result.bundled_tasks import BUNDLED
-from xai_eval.tasks.progress import say
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"

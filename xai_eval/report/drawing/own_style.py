@@ -11,12 +11,28 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from xai_eval.errors import UsageError, error_line
+
+_BACKEND = "MPLBACKEND"
+
 
 def import_matplotlib() -> None:
-    """Import matplotlib in a folder that no checkout is in: it reads the `matplotlibrc` there when it is imported."""
-    if "matplotlib" not in sys.modules:
-        with contextlib.chdir(Path(os.__file__).parent):
+    """Import matplotlib in a folder that no checkout is in: it reads the `matplotlibrc` there when it is imported.
+
+    Raises:
+        UsageError: the environment names a backend that matplotlib does not know.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    with contextlib.chdir(Path(os.__file__).parent):
+        try:
             import matplotlib  # noqa: F401
+        except ValueError as error:
+            named = os.environ.get(_BACKEND, "")
+            raise UsageError(
+                f"matplotlib cannot be imported while the environment variable {_BACKEND} is {named!r}: "
+                f"{error_line(error)}. Remove the variable, or set it to agg."
+            ) from error
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import RunFindings
 from xai_eval.gate.verdict import Verdict
 from xai_eval.media import html
+from xai_eval.media.progress import SILENT, progress
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.comparisons import SCALE
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, signed_legend
@@ -102,10 +103,12 @@ class _Making:
     keep: Keep
 
     def views(self, cases: Sequence[ReportCase]) -> Iterator[CaseView]:
-        for case in cases:
-            images = CaseImages(beside=case.key in self.beside)
-            yield case_view(case.unloaded(), *self.commands(case), images)
-            self.keep(images.files)
+        with progress(len(cases), "drawing", "case", after=SILENT) as advance:
+            for case in cases:
+                images = CaseImages(beside=case.key in self.beside)
+                yield case_view(case.unloaded(), *self.commands(case), images)
+                self.keep(images.files)
+                advance(1)
 
 
 def report_pages(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from xai_eval.disk.files import opening_for_addition
 from xai_eval.disk.system_errors import refusal
 from xai_eval.gate.verdict import Verdict
 from xai_eval.media import markdown, terminal
@@ -39,7 +40,7 @@ def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Fold
     target = os.environ.get(_SUMMARY_FILE)
     if target:
         try:
-            with Path(target).open("ab") as file:
+            with open(target, "ab", opener=opening_for_addition) as file:
                 file.write(step_summary(verdicts, page, where, room=_MOST - file.tell()).encode())
         except OSError as error:
             found = refusal(error, "check the variable")

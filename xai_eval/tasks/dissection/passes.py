@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
+from xai_eval.media.progress import progress, say
 from xai_eval.tasks.dissection.request import Request
 from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
-from xai_eval.tasks.progress import progress, say
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.media.progress import say
 from xai_eval.result.result import Case, Provenance
 from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.forward import input_batch
 from xai_eval.tasks.image.subject import Subject, cam_maps, run_model
 from xai_eval.tasks.image.target import check_target
-from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet, LabelledImage

@@ -1,7 +1,7 @@
 """Progress bars and messages of long computations. They are silent unless somebody switches them on.
 
-Tasks report their progress here, and the command line switches the display on. The switch is a context variable, so
-that no task has to pass a progress bar down to the code that does the work.
+Whatever takes long reports its progress here, and the command line switches the display on. The switch is a context
+variable, so that nobody has to pass a progress bar down to the code that does the work.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Advance = Callable[[int], None]
+SILENT = 2.0  # seconds after which work that is usually quick shows a bar
 
 # The sentences that were printed already; None while nothing is shown.
 _told: ContextVar[set[str] | None] = ContextVar("progress_told", default=None)
@@ -41,14 +42,17 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str) -> Iterator[Advance]:
-    """Open a progress bar with rate and remaining time. Call the returned function with the number of new items."""
+def progress(total: int, what: str, unit: str, *, after: float = 0.0) -> Iterator[Advance]:
+    """Open a progress bar with rate and remaining time. Call the returned function with the number of new items.
+
+    `after` so many seconds the bar appears, so that what is done by then shows none.
+    """
     if _told.get() is None:
         yield lambda _count: None
         return
     from xai_eval.media.bars import bar
 
-    with bar(total=total, what=what, unit=unit, leave=False) as shown_bar:
+    with bar(total=total, what=what, unit=unit, leave=False, after=after) as shown_bar:
 
         def advance(count: int) -> None:
             shown_bar.update(count)
