@@ -14,6 +14,7 @@ from xai_eval.cli.main import main
         (["run", "--imagse", "x"], "Did you mean --images"),
         (["run", "--reason=x"], "--reason is no option of xai-eval run, but of xai-eval accept."),
         (["run", "cams", "--images", "a.png", "b.png"], 'put a pattern in quotes (--images "photos/*.jpg")'),
+        (["list", "cams"], "xai-eval list does not expect 'cams' there. Leave it out."),
         (["run", "cams", "--num-samples", "9"], "is no parameter of cams. It belongs to lime"),
         (["run", "cams", "--model", "file:nets.py"], "FACTORY is the name of a function in that file"),
     ],

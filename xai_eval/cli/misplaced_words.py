@@ -7,6 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from xai_eval.errors import UsageError, unknown_name
 
+_ONE_VALUE = (
+    "An option takes one value: repeat the option for the next (--images A --images B), and put a pattern in quotes "
+    '(--images "photos/*.jpg"), because the shell replaces it by all names that fit.'
+)
+
 
 def refuse_unknown_command(words: Sequence[str], parser: argparse.ArgumentParser, commands: Collection[str]) -> None:
     """Raise UsageError if a command line does not begin with a command, or with an option of `parser`."""
@@ -40,11 +45,8 @@ def refuse_left_over(words: Sequence[str], command: str, parsers: Mapping[str, a
     if option:
         raise _unknown_option(option, command, parsers)
     if words:
-        raise UsageError(
-            f"xai-eval {command} does not expect {words[0]!r} there. An option takes one value: repeat the option for "
-            'the next (--images A --images B), and put a pattern in quotes (--images "photos/*.jpg"), because the shell '
-            "replaces it by all names that fit."
-        )
+        what_to_do = _ONE_VALUE if "--images" in _options_of(parsers[command]) else "Leave it out."
+        raise UsageError(f"xai-eval {command} does not expect {words[0]!r} there. {what_to_do}")
 
 
 def _unknown_option(option: str, command: str, parsers: Mapping[str, argparse.ArgumentParser]) -> UsageError:
