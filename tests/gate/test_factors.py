@@ -12,6 +12,7 @@ from xai_eval.result.fields import Finding, Severity
 
 CASE = make_result().case
 TORCH = Change("torch", "2.6.0", "2.15.0", ChangeKind.VERSION)
+CLASSES = Change("class list", "3 classes (aaaa)", "3 classes (bbbb)", ChangeKind.PARAMETER)
 
 
 def drifted(*severities):
@@ -42,6 +43,7 @@ OK = Verdict(CASE, State.OK)
         ),
         ([NOW, Trial(("model",), NOW.verdict)], [], "No factor that could be restored here is the cause."),
         ([NOW, Trial(("model",), None, "missing")], [TORCH], "Run the case in an environment with the former versions"),
+        ([NOW, Trial(("preprocessing",), NOW.verdict)], [CLASSES], "(bbbb). Put that back, and run"),
     ],
 )
 def test_the_conclusion_follows_from_the_trials(trials, fixed, expected):

@@ -24,8 +24,8 @@ def test_it_counts_what_changed_and_names_the_cause_and_everything_else(verdicts
         "4 of 9 explanations changed: 1 in conclusion (another answer, such as the class), 2 in evidence (other "
         "places or reasons), 1 in numbers alone; the predicted class changed in 1. Cause: something that is not "
         "recorded, such as code (weights, images, versions and settings are as before). "
-        "1 case ended in an error, 1 case cannot be "
-        "compared with its golden, 1 case has no golden yet, 1 golden was not used."
+        "1 case ended in an error, 1 case cannot be compared with its golden (if the change was meant, accept it), "
+        "1 case has no golden yet, 1 golden was not used."
     )
     assert said.next_step.startswith("Look at the worst case of each cause below.")
 

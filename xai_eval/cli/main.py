@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from xai_eval.cli.asked import asked, narrowed, tell_bundled, tell_settings
 from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.init import init
+from xai_eval.cli.misplaced_words import refuse_left_over, refuse_unknown_command
 from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
 from xai_eval.disk.system_errors import folder_sentence, machine_sentence
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
@@ -46,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return EXIT_INTERRUPTED
 
 
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    refuse_unknown_command(words, parser, _COMMANDS)
+    options, left_over = parser.parse_known_args(words)
+    refuse_left_over(left_over, options.command, options.parsers)
+    return options
+
+
 def _run_command(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -58,7 +66,10 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     if not words:
         answer(parser.format_help().splitlines())
         return EXIT_OK
-    options = parser.parse_args(words)
+    try:
+        options = _parsed(parser, words)
+    except UsageError as error:
+        return _failed(error)
     try:
         if options.command in _JUDGING:
             _know_kinds(options)
@@ -410,7 +421,8 @@ def _accept(options: argparse.Namespace) -> int:
         upgrade=release_sentence(release) if release and options.all else "",
     )
     told = (f"accepted {key}" for key in accepted)
-    answer([*told, f"{count(len(accepted), 'golden')} changed in {options.golden}"])
+    end = f"{count(len(accepted), 'golden')} changed in {options.golden}: commit that folder"
+    answer([*told, end if accepted else end.split(":")[0]])
     return EXIT_OK
 
 

@@ -65,7 +65,7 @@ def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argp
     _add_reading(commands, settings)
     add_init(commands)
     add_bench(commands)
-    parser.set_defaults(settings=settings)
+    parser.set_defaults(settings=settings, parsers=commands.choices)
     return parser
 
 

@@ -120,7 +120,14 @@ def refuse_others(options: argparse.Namespace, tasks: Sequence[Task]) -> None:
     for name in given_names(options):
         if not any(name in task.parameters for task in tasks):
             names = " or ".join(task.name for task in tasks)
-            raise UsageError(f"--{name.replace('_', '-')} is no parameter of {names}.")
+            raise UsageError(f"--{name.replace('_', '-')} is no parameter of {names}. {_what_takes(name)}")
+
+
+def _what_takes(name: str) -> str:
+    from xai_eval.tasks import all_tasks
+
+    takers = [task.name for task in all_tasks().values() if name in task.parameters]
+    return f"It belongs to {', '.join(takers)}: name the task that you mean, or leave the option out."
 
 
 def _given(options: argparse.Namespace) -> Mapping[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind
+from xai_eval.gate.changes_in_short import in_short
 from xai_eval.gate.pairing import is_whole_set
 from xai_eval.gate.stage_words import stage_words
 from xai_eval.gate.verdict import State, Verdict
@@ -95,7 +96,7 @@ def _cause_of(verdict: Verdict) -> Cause:
 def _what(verdict: Verdict) -> str:
     if verdict.unsteady:
         return "the model answers the same image differently from pass to pass"
-    told = dict.fromkeys(_in_words(change) for change in verdict.changes if change.kind is not ChangeKind.NAME)
+    told = _on_record([change for change in verdict.changes if change.kind is not ChangeKind.NAME])
     if told:
         return ", ".join(told)
     if verdict.origin is None:
@@ -106,5 +107,11 @@ def _what(verdict: Verdict) -> str:
     return f"the {stage_words(verdict.origin.stage)} changed{step}"
 
 
+def _on_record(changes: Sequence[Change]) -> dict[str, None]:
+    by_kind = [change for change in changes if change.kind in _BY_KIND]
+    others = [change for change in changes if change.kind not in _BY_KIND]
+    return dict.fromkeys([*map(_in_words, by_kind), *in_short(others)])
+
+
 def _in_words(change: Change) -> str:
-    return str(change) if change.what == _MODEL else _BY_KIND.get(change.kind, str(change))
+    return str(change) if change.what == _MODEL else _BY_KIND[change.kind]

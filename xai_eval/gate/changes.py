@@ -18,6 +18,7 @@ from xai_eval.result.without_effect import with_effect
 # All other digests are of weights: of the model, of each of several models, or of CLIP.
 DIGESTS_OF_INPUTS = frozenset({"image", "images", "probe", "concepts"})
 IMAGE_NAME = "name"  # what a change is called that is of the name of an image alone
+PARAMETER_PREFIX = "parameter "  # in front of the name of a setting that a result records
 _SOURCE_OF_NAMES = "classes"  # the parameter that says where the names of classes come from
 
 
@@ -83,7 +84,7 @@ def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
         *_changes(ChangeKind.VERSION, was.versions, now.versions),
         *_other_classes(was.parameters.get(CLASS_LIST), now.parameters.get(CLASS_LIST)),
         *_other_source_of_names(was.parameters, now.parameters),
-        *_changes(ChangeKind.PARAMETER, _own(was, now), _own(now, was), prefix="parameter "),
+        *_changes(ChangeKind.PARAMETER, _own(was, now), _own(now, was), prefix=PARAMETER_PREFIX),
         *_changes(ChangeKind.DEVICE, {"device": was.device}, {"device": now.device}),
         *_changes(ChangeKind.SEED, {"seed": was.seed}, {"seed": now.seed}),
         *_changes(ChangeKind.PRECISION, _told(was.precision), _told(now.precision), prefix="precision "),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.class_list import CLASS_LIST
 from xai_eval.result.result import Result
 from xai_eval.result.without_effect import with_effect
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
@@ -59,8 +60,10 @@ def factors(obtained: Result, golden: Result) -> tuple[str, ...]:
 
 
 def fixed_changes(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """Return what changed and cannot be restored in this process: library versions, and the image itself."""
-    return tuple(change for change in changes_between(obtained, golden) if change.kind in _FIXED)
+    """Return what changed and cannot be restored in this process: library versions, the image, the names of classes."""
+    changes = changes_between(obtained, golden)
+    same_model = all(change.kind is not ChangeKind.WEIGHTS for change in changes)  # another one brings its own classes
+    return tuple(each for each in changes if each.kind in _FIXED or (same_model and each.what == CLASS_LIST))
 
 
 def judge_as_if(result: Result, golden: Result, policy: Policy = DEFAULT_POLICY) -> Verdict:
@@ -105,10 +108,12 @@ def _in_part(now: Trial, single: Sequence[Trial]) -> str:
 def _elsewhere(fixed: Sequence[Change]) -> str:
     if not fixed:
         return "Nothing else that is recorded changed: look at the code."
-    return (
-        f"Not restored, because that is not possible here: {'; '.join(map(str, fixed))}. Run the case in an "
-        "environment with the former versions, and compare the two with xai-eval diff."
-    )
+    told = f"Not restored, because that is not possible here: {'; '.join(map(str, fixed))}."
+    if any(change.kind is ChangeKind.VERSION for change in fixed):
+        return (
+            f"{told} Run the case in an environment with the former versions, and compare the two with xai-eval diff."
+        )
+    return f"{told} Put that back, and run explain-drift again."
 
 
 def table(trials: Sequence[Trial]) -> list[str]:

@@ -79,6 +79,7 @@ class ToleranceNote:
 
 # What is changed to measure noise, by the names that are stored; any other name says it itself.
 _IN_WORDS = {
+    "stored": "keeping it as a golden, with smaller maps",
     "mkldnn off": "computing without MKL-DNN",
     "channels last": "another order in memory (channels last)",
     "float64": "computing in double precision",

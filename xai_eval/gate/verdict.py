@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind
+from xai_eval.gate.changes_in_short import in_short
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.upgrades import Upgrade
@@ -104,6 +105,13 @@ class Verdict:
         return " ".join(filter(None, [self.unsteady, _beginning(self.origin), _since_golden(self.changes), upgrade]))
 
     @property
+    def cause_of_group(self) -> str:
+        """The cause, for a place whose title says already what changed since the golden was accepted."""
+        changed = "" if self.changes else _since_golden(())
+        upgrade = self.upgrade.sentence if self.upgrade else ""
+        return " ".join(filter(None, [self.unsteady, _beginning(self.origin), changed, upgrade]))
+
+    @property
     def cause_in_short(self) -> str:
         """The first sentence of the cause."""
         return self.unsteady or (self.origin.beginning if self.origin else _beginning(None))
@@ -138,7 +146,7 @@ def _beginning(origin: StageShift | None) -> str:
 def _since_golden(changes: Sequence[Change]) -> str:
     if not changes:
         return "Weights, image, versions and settings are those of the golden: look at the code."
-    return f"Since the golden was accepted, this changed: {', '.join(map(str, changes))}."
+    return f"Since the golden was accepted, this changed: {', '.join(in_short(changes))}."
 
 
 def unwatched_clause(parts: Sequence[Unwatched]) -> str:

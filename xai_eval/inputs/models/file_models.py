@@ -38,7 +38,10 @@ def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
     """
     file, _, factory = rest.rpartition(":")
     if not factory.isidentifier() or not file.endswith(".py"):
-        raise UsageError(f"model spec 'file:{rest}' is malformed; expected file:PATH.py:FACTORY.")
+        raise UsageError(
+            f"model spec 'file:{rest}' is malformed; expected file:PATH.py:FACTORY, where FACTORY is the name of a "
+            "function in that file that returns the model."
+        )
     path = given_path(file)
     name = f"file:{name_of_file(path)}:{factory}"
     called = call_factory(path, factory)

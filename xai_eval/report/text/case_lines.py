@@ -36,7 +36,8 @@ def _line(verdict: Verdict, heads: Mapping[str, str], models: Mapping[str, str])
 
 def _group_lines(group: Group, heads: Mapping[str, str], models: Mapping[str, str]) -> list[str]:
     worst = group.verdicts[0]
-    title = f"cause  {terminal.sentence(group.title)}. The worst is {worst.case.key}. {terminal.sentence(worst.cause)}"
+    cause = terminal.sentence(worst.cause_of_group)
+    title = f"cause  {terminal.sentence(group.title)}. The worst is {worst.case.key}. {cause}"
     told = ((heads[each.case.key], terminal.sentence(each.short + models[each.case.model])) for each in group.verdicts)
     return [title, *(f"{head}  {text}" for head, text in told)]
 

@@ -25,7 +25,10 @@ _SHIFTED = "Many explanations changed a little in the same direction, although {
 # What is said of cases that fail without a drift: of one, and of several.
 _OTHERS = {
     State.ERROR: ("1 case ended in an error", "{} cases ended in an error"),
-    State.INCOMPARABLE: ("1 case cannot be compared with its golden", "{} cases cannot be compared with their goldens"),
+    State.INCOMPARABLE: (
+        "1 case cannot be compared with its golden (if the change was meant, accept it)",
+        "{} cases cannot be compared with their goldens (if the change was meant, accept them)",
+    ),
     State.UNUSED: ("1 golden was not used", "{} goldens were not used"),
     State.MISSING: ("1 case has no golden yet", "{} cases have no golden yet"),
 }

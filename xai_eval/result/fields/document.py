@@ -11,6 +11,8 @@ from xai_eval.disk.typed import entry
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Statement, register
 from xai_eval.result.naming import plain
 
+_LONGEST = 100  # characters of a value in a sentence
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -135,7 +137,10 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _changed(place: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Statement:
-    sentence = f"{plain(place)}: {_text(was, place)} became {_text(now, place)}"
+    before, after = _text(was, place), _text(now, place)
+    if _cut(before) != _cut(after):  # where only the ends differ, they must be seen
+        before, after = _cut(before), _cut(after)
+    sentence = f"{plain(place)}: {before} became {after}"
     return Statement(Severity.CONCLUSION, place, sentence)
 
 
@@ -149,3 +154,8 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def _text(leaves: Mapping[str, Any], place: str) -> str:
     return json.dumps(leaves[place], ensure_ascii=False) if place in leaves else "nothing"
+
+
+def _cut(text: str) -> str:
+    """Keep a sentence readable; the page lists the whole values."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
