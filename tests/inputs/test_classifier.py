@@ -64,7 +64,9 @@ def test_images_get_the_type_of_the_numbers_of_the_model(dtype: torch.dtype) -> 
     mine = Classifier("mine", TakesSingle(), prepare, ("cat", "dog", "bird"))
     (pixels,) = (each.pixels for each in load_images("scenes:1").images)
     expected = mine.module(prepare(Image.fromarray(pixels)).float()[None])
-    assert torch.equal(logits(mine, input_batch(mine, pixels)), expected)
+    batch = input_batch(mine, pixels)
+    assert torch.equal(logits(mine, batch), expected)
+    assert batch.dtype is (torch.float64 if dtype is torch.float64 else torch.float32)  # as gradients at it are
 
 
 def test_a_kind_of_output_may_be_given_as_text() -> None:

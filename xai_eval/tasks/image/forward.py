@@ -33,14 +33,17 @@ class Forward:
 
 
 def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """Prepare one image, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device."""
+    """Prepare one image, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device, in no half precision."""
     from PIL import Image
 
+    from xai_eval.inputs.models.layout import HALVES
     from xai_eval.inputs.models.model_errors import as_model_error
 
     # The preprocessing may be code of the user, like the model, so its errors are reported in the same way.
     with as_model_error(f"the preprocessing of {classifier.name}", pixels.shape):
-        return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
+        batch = classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
+    # Gradients at the image would be rounded to half precision, too, where small ones are lost.
+    return batch.float() if batch.dtype in HALVES else batch
 
 
 def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor, layout: Layout | None = None) -> Forward:
