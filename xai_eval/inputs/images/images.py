@@ -27,12 +27,15 @@ from xai_eval.inputs.images.photographs import load_photographs
 from xai_eval.inputs.images.raster_formats import known_suffixes
 from xai_eval.inputs.paths import files_matching, given_path, readable
 from xai_eval.inputs.set_names import name_of_folder
+from xai_eval.media.characters import shortened
 from xai_eval.scenes import render
 
 __all__ = ["ImageSet", "Intended", "LabelledImage", "load_images"]
 
 _NAMED = ("scenes", "scenes:N", "photographs", "imagenet-samples", "object-masks")
 _SCENES = 12
+_MOST_SCENES = 100_000  # all are drawn before the first is explained
+_SHOWN = 200  # characters of a spec
 
 
 def load_images(spec: str | os.PathLike[str]) -> ImageSet:
@@ -74,10 +77,16 @@ def _load(spec: str, upright: bool) -> ImageSet:
 
 
 def _scenes(spec: str) -> ImageSet:
-    count = spec.partition(":")[2] or str(_SCENES)
-    if spec == "scenes:" or not (count.isascii() and count.isdigit()) or int(count) == 0:
-        raise UsageError(f"image spec {spec!r}: expected a number of scenes above 0, as in 'scenes:24'.")
-    return ImageSet("scenes", tuple(_scene(seed) for seed in range(int(count))), complete=int(count) >= _SCENES)
+    written = spec.partition(":")[2] or str(_SCENES)
+    digits = spec != "scenes:" and written.isascii() and written.isdigit()
+    # Python does not read a number of many thousand digits.
+    count = int(written) if digits and len(written) <= len(str(_MOST_SCENES)) else 0
+    if not 1 <= count <= _MOST_SCENES:
+        told = shortened(repr(spec), _SHOWN)
+        raise UsageError(
+            f"image spec {told}: expected a number of scenes from 1 to {_MOST_SCENES:,}, as in 'scenes:24'."
+        )
+    return ImageSet("scenes", tuple(map(_scene, range(count))), complete=count >= _SCENES)
 
 
 def _scene(seed: int) -> LabelledImage:
