@@ -272,6 +272,20 @@ def test_tokens_are_pooled_by_their_class_token(tmp_path):
     prepared = [found.plan.preparations[0](Image.fromarray(found.plan.probe.read(i).pixels)) for i in range(4)]
     expected = torch.stack([each.mean((1, 2)) for each in prepared]).numpy()
     np.testing.assert_allclose(found.whole.layers[0].activations, expected, rtol=1e-5, atol=1e-6)
+    assert found.plan.models[0].notes == ()
+
+
+def test_the_first_of_tokens_that_lie_nowhere_is_taken_with_a_word(tmp_path):
+    def gives(x):
+        return torch.stack([x.mean((2, 3)), x.amax((2, 3)), x.amin((2, 3))], 1)
+
+    found = run_pass(odd_plan(gives), tmp_path)
+    model = found.plan.models[0]
+    prepared = [found.plan.preparations[0](Image.fromarray(found.plan.probe.read(i).pixels)) for i in range(4)]
+    expected = torch.stack([each.mean((1, 2)) for each in prepared]).numpy()
+    np.testing.assert_allclose(found.whole.layers[0].activations, expected, rtol=1e-5, atol=1e-6)
+    [note] = model.notes
+    assert "'layer' of odd" in note and "the first one is taken for a class token" in note
 
 
 def test_tokens_without_a_class_token_are_the_maps_that_they_were_cut_from(tmp_path):

@@ -51,20 +51,33 @@ class DissectedModel:
 
         None if a class token comes first, which then speaks for the image, or if it is not known what lies where.
         """
-        if layer not in self._places:
-            classifier = self.classifier
-            noise = noise_image(classifier.module, classifier.input_shape)
-            place, grid = classifier.place_of(layer), classifier.reshape
-            try:
-                found = layout_of(classifier.scoring, classifier.module, classifier.name, place, noise, grid)
-            except UsageError:
-                found = None
-            self._places[layer] = None if found is None or found.before else found
-        return self._places[layer]
+        if layer not in self._layouts:
+            self._layouts[layer] = self._layout_of(layer)
+        found = self._layouts[layer]
+        return None if found is None or found.before else found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence on each layer, of those that ran, of whose tokens it could not be measured what lies where."""
+        return tuple(
+            f"it could not be measured where the tokens of layer {layer!r} of {self.classifier.name} lie in the image: "
+            "the first one is taken for a class token, which speaks for all"
+            for layer, found in self._layouts.items()
+            if found is None
+        )
 
     @cached_property
-    def _places(self) -> dict[str, Layout | None]:
+    def _layouts(self) -> dict[str, Layout | None]:
         return {}
+
+    def _layout_of(self, layer: str) -> Layout | None:
+        classifier = self.classifier
+        noise = noise_image(classifier.module, classifier.input_shape)
+        place, grid = classifier.place_of(layer), classifier.reshape
+        try:
+            return layout_of(classifier.scoring, classifier.module, classifier.name, place, noise, grid)
+        except UsageError:
+            return None
 
     @classmethod
     def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> DissectedModel:

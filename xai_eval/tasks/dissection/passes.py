@@ -75,9 +75,9 @@ def dissect(request: Request) -> Iterator[Labelled]:
     )
 
     plan = request.plan
+    first = observe_first_images(plan)
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
         say(f"{note}.")
-    first = observe_first_images(plan)
     _check_methods(request, first)
     checkpoints = Checkpoints.of(plan.key({**_environment(request), "canary": observations_digest(first)}))
     with progress(len(plan.probe), plan.probe.name, "image") as advance:

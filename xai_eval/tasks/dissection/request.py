@@ -94,7 +94,8 @@ class Request:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of the results should know, such as how few images there are."""
-        return (*self.plan.probe.notes, *(self.similarity.notes if self.vocabulary else ()))
+        of_models = (note for model in self.plan.models for note in model.notes)
+        return (*self.plan.probe.notes, *(self.similarity.notes if self.vocabulary else ()), *of_models)
 
 
 def make_plan(
