@@ -28,7 +28,8 @@ def runs(tmp_path, monkeypatch):
 
 def test_the_screen_the_page_and_the_file_say_the_same(runs, capsys):
     assert main(["diff", "old", "new", "--report", "both/diff"]) == 1
-    told = capsys.readouterr().out
+    told, said = capsys.readouterr()
+    assert "new is compared with the run in old" in said and "is the result in old here" in said
     assert "page: both/diff/index.html" in told and "Cannot tell whether it is worse" in told
     page = (runs / "both" / "diff" / "index.html").read_text()
     assert "Cannot tell whether it is worse" in page and "a.jpg" in page and "<img" in page

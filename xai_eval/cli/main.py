@@ -385,7 +385,7 @@ def _exit_code(judged: Judged, failing: Sequence[str] | None) -> int:
 
 def _diff(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_by_run
-    from xai_eval.report.page.compared_runs import compared_runs
+    from xai_eval.report.page.compared_runs import compared_runs, compared_sentence
     from xai_eval.store.run_folder import RunFolder, require_apart
 
     if options.report is not None:
@@ -394,6 +394,7 @@ def _diff(options: argparse.Namespace) -> int:
         require_apart(options.report, options.settings.golden)
         require_free_for_report(options.report)
     judged = judge_by_run(options.results_b, options.results_a, options.settings.policy)
+    tell(compared_sentence(options.results_a, options.results_b))
     told = None
     if options.report is not None:
         reference = RunFolder(options.results_a).record()

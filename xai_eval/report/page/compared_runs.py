@@ -35,10 +35,17 @@ def compared_runs(reference: RunRecord, reference_folder: Path, record: RunRecor
     named = [name for name in same if name not in versions]
     told = [*named, *([count(len(versions), "version")] if versions else [])]
     return ComparedRuns(
-        f"The run in {folder} is compared with the run in {reference_folder}, by the same limits as in a check. Where "
-        f"this page says golden or expected, it means the result in {reference_folder}; nobody need have accepted it.",
+        compared_sentence(reference_folder, folder),
         differing,
         ", ".join(told),
+    )
+
+
+def compared_sentence(reference_folder: Path, folder: Path) -> str:
+    """Return what is compared with what, and what a golden is here."""
+    return (
+        f"The run in {folder} is compared with the run in {reference_folder}, by the same limits as in a check. A "
+        f"golden, or what is expected, is the result in {reference_folder} here; nobody need have accepted it."
     )
 
 
