@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint
 from PIL import Image
 from torch import nn
 
@@ -169,6 +170,11 @@ def in_windows(net, images):
     return net.head(net.body(windows).mean((2, 3)).reshape(len(images), -1, 8).mean(1))
 
 
+def checkpointed_the_old_way(net, images):
+    places = torch.utils.checkpoint.checkpoint(net.body[1:], net.body[0](images), use_reentrant=True)
+    return net.head(places.mean((2, 3)))
+
+
 def without_gradient(net, images):
     with torch.no_grad():
         places = net.body(images)
@@ -191,6 +197,7 @@ REFUSED = {
     ),
     "is TorchScript": (lambda: torch.jit.script(Small()), "body"),
     "no gradient reaches": (lambda: broken(without_gradient), "body"),
+    "use_reentrant=False": (lambda: broken(checkpointed_the_old_way), "body.0"),
     "is called 2 times": (lambda: broken(lambda net, images: net.act(Small.forward(net, images))), "act"),
     "its first axis counts windows": (lambda: broken(in_windows), "body"),
     "maps of the mirrored": (lambda: broken(lambda net, images: Small.forward(net, images.flip(3))), "body"),

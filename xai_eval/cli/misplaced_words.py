@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Collection, Mapping, Sequence
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.media.shell import word
 
 _ONE_VALUE = (
     "An option takes one value: repeat the option for the next (--images A --images B), and put a pattern in quotes "
@@ -16,13 +17,13 @@ _ONE_VALUE = (
 def refuse_unknown_command(words: Sequence[str], parser: argparse.ArgumentParser, commands: Collection[str]) -> None:
     """Raise UsageError if a command line does not begin with a command, or with an option of `parser`."""
     first = words[0]
-    named = next((word for word in words if word in commands), None)
+    named = next((each for each in words if each in commands), None)
     if first == named or first.partition("=")[0] in _options_of(parser):
         return
     if not first.startswith("-"):
         raise _unknown_command(first, commands)
     if named:
-        raise UsageError(f"options stand behind the command: write xai-eval {named} {first} ...")
+        raise UsageError(f"options stand behind the command: write xai-eval {named} {word(first)} ...")
 
 
 def _unknown_command(name: str, commands: Collection[str]) -> UsageError:
@@ -41,7 +42,7 @@ def refuse_left_over(words: Sequence[str], command: str, parsers: Mapping[str, a
         command: the name of the command.
         parsers: of all commands, by name.
     """
-    option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+    option = next((each.partition("=")[0] for each in words if each.startswith("-")), None)
     if option:
         raise _unknown_option(option, command, parsers)
     if words:
@@ -54,8 +55,8 @@ def _unknown_option(option: str, command: str, parsers: Mapping[str, argparse.Ar
     if others:
         return UsageError(f"{option} is no option of xai-eval {command}, but of xai-eval {' and of '.join(others)}.")
     hint = f"`xai-eval {command} --help` lists all of them."
-    return unknown_name(f"option of xai-eval {command}", option, _options_of(parsers[command]), hint=hint)
+    return unknown_name("option", option, _options_of(parsers[command]), hint=hint)
 
 
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:
-    return [word for action in parser._actions for word in action.option_strings]
+    return [each for action in parser._actions for each in action.option_strings]
