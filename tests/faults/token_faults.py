@@ -52,10 +52,10 @@ def of_the_library(change: Any) -> Any:
     return replaced(cam_maps, "explain_by_cam", make)
 
 
-def transposed(_original: Any) -> Any:
+def transposed(original: Any) -> Any:
     def places(self: Layout, tensor: torch.Tensor) -> torch.Tensor:
-        tokens = tensor[:, self.before : tensor.shape[1] - self.behind]
-        return tokens.reshape(len(tokens), *self.grid, -1).permute(0, 3, 2, 1)
+        found: torch.Tensor = original(self, tensor)
+        return found.transpose(2, 3)
 
     return places
 
