@@ -104,7 +104,8 @@ def test_a_full_disk_says_so_and_keeps_every_golden(own_mounts: list[str], tmp_p
 def test_a_read_only_checkout_is_judged_and_refuses_what_writes(own_mounts: list[str], tmp_path: Path) -> None:
     done = run_on_small_disk(own_mounts, tmp_path, READ_ONLY)
     assert done.returncode == 0, done.stderr
-    accepting, checking = done.stderr.splitlines()
+    comparing, accepting, checking = done.stderr.splitlines()
+    assert "run is compared with the run in run" in comparing
     assert "golden: the file system is read-only; choose another folder" in accepting
     assert "the report could not be written. cannot write into run" in checking
     assert "the file system is read-only; choose another folder" in checking
