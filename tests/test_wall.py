@@ -57,7 +57,7 @@ DOORS = {
     "cli": {"run", "bench", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk", "media"},
     "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result", "media"},
 }
-EVERYWHERE = {"errors", "version"}
+EVERYWHERE = {"errors", "version", "freed_memory"}
 
 
 def files(rooms):

@@ -18,6 +18,7 @@ from xai_eval.bench.row import Row
 from xai_eval.bench.rows import all_rows
 from xai_eval.bench.size import Size
 from xai_eval.errors import UsageError, error_line
+from xai_eval.freed_memory import keep_freed_memory
 from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "grad-cam", "lime", "open_clip_torch", "scikit-image")
@@ -64,6 +65,7 @@ def run_rows(
         device: where they compute.
         begin: called with the name of each row before it is measured.
     """
+    keep_freed_memory()  # stock has what a run of this package has
     report = Report(size.name, _machine(device))
     for row in rows:
         begin(row.name)

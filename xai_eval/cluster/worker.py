@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xai_eval.errors import InputUnavailable, error_line
+from xai_eval.freed_memory import keep_freed_memory
 
 Told = Callable[[], Mapping[str, str]]
 
@@ -53,6 +54,7 @@ class Worker:
 
     def hello(self) -> Mapping[str, str] | Failed:
         """Enter the working directory, and tell what this process is like."""
+        keep_freed_memory()
         try:
             os.chdir(self._home.folder)
         except OSError as error:

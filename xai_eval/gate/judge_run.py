@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import StorageError, unknown_name
+from xai_eval.freed_memory import keep_freed_memory
 from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
 from xai_eval.gate.pairing import lone_golden, spellings
@@ -33,7 +34,6 @@ from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 _ADVISED = 20
 # A verdict on an incomplete run has one of these in place of the name of an input.
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the reference run"
-_KEPT = 16 * 2**20  # more than the arrays of most cases take
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def judge_results(
         StorageError: its record cannot be read.
     """
     run = RunFolder(folder)
-    _keep_freed_memory()
+    keep_freed_memory()
     with _garbage_collection_paused():
         with contextlib.suppress(StorageError):
             return _judge(run, goldens.opened(), open_result, policy, as_release, complete)
@@ -124,16 +124,6 @@ def judge_results(
             return _judge(run, goldens.checked(), open_checked, policy, as_release, complete)
         # Another process accepts results at this moment, so that goldens change between two looks at them.
         return _judge(run, goldens, open_checked, policy, as_release, complete)
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep for the next case what was freed after the last one.
-
-    By default glibc gives it back to the system, and gets it again page by page, which takes a seventh of the time. It
-    keeps up to twice the largest block that was ever freed (`man mallopt`, M_MMAP_THRESHOLD). Nothing is written into
-    this one, so that it takes no memory.
-    """
-    bytes(_KEPT)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
+from xai_eval.freed_memory import keep_freed_memory
 from xai_eval.media.progress import say
 from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
@@ -227,6 +228,7 @@ def plan(
     from xai_eval.tasks.image.per_image import PerImage
     from xai_eval.tasks.reference.check import check_metrics
 
+    keep_freed_memory()
     found = find_task(task)
     loaded = load_inputs(found, found.images if images is None else images)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
