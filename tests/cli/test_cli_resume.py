@@ -16,10 +16,10 @@ from PIL import Image
 from xai_eval.cli import main as cli
 from xai_eval.cli.main import main
 from xai_eval.run import contents
-from xai_eval.run.evaluate import plan
-from xai_eval.run.evaluate import run as compute
 from xai_eval.run.kept import NOTHING_KEPT
+from xai_eval.run.plan import plan
 from xai_eval.run.resume import kept_results
+from xai_eval.run.run_plans import run as compute
 from xai_eval.store.made_from import MADE_FROM_FILE
 from xai_eval.store.run_folder import RunFolder
 

@@ -30,7 +30,8 @@ from xai_eval.gate.verdict import State
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage
 from xai_eval.result.result import Result
-from xai_eval.run.evaluate import Plan, run
+from xai_eval.run.plan import Plan
+from xai_eval.run.run_plans import run
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import read_history
 from xai_eval.store.lock import LOCK_FILE

@@ -25,7 +25,8 @@ from xai_eval.inputs.first_received import check_first_received
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.page import shown_cases
 from xai_eval.result.result import Result
-from xai_eval.run.evaluate import Plan, run
+from xai_eval.run.plan import Plan
+from xai_eval.run.run_plans import run
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import read_history
 from xai_eval.store.lock import LOCK_FILE

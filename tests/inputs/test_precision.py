@@ -20,11 +20,11 @@ from xai_eval.inputs.models.precision import (
     asked_precision,
     autocast_in_use,
     check_available,
-    check_effect,
     check_not_lost,
     computing_in,
     in_single,
 )
+from xai_eval.inputs.models.precision_effect import check_effect
 from xai_eval.result.precisions import PRECISIONS
 from xai_eval.tasks.image.environment import precision_flags
 from xai_eval.tasks.ties.bounds import rounding_on

@@ -10,7 +10,7 @@ from xai_eval import load_model
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.run.benign_changes import BENIGN_CHANGES, BenignChange
 from xai_eval.run.calibrate import STORED, calibrate, calibrate_task
-from xai_eval.run.evaluate import Plan
+from xai_eval.run.plan import Plan
 
 
 class Fake:

@@ -11,8 +11,8 @@ from torch import nn
 
 from xai_eval.inputs.images.images import load_images
 from xai_eval.inputs.models.models import load_model
-from xai_eval.run.evaluate import plan
 from xai_eval.run.forecast import ImageCost, forecast_sentence, with_forecast
+from xai_eval.run.plan import plan
 from xai_eval.tasks.cost import Cost, Meter, metered, part
 
 

@@ -16,7 +16,8 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.images import load_images
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.precision import autocast_in_use, computing_in
-from xai_eval.run.evaluate import evaluate, plan
+from xai_eval.run.evaluate import evaluate
+from xai_eval.run.plan import plan
 from xai_eval.run.restore_factors import RunRequest, compute_with_restored
 from xai_eval.run.spread import spread
 from xai_eval.run.suite import completed, requests_of

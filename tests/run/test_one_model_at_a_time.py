@@ -13,9 +13,10 @@ from torch import nn
 
 from xai_eval.inputs.models import models
 from xai_eval.result.result import Result
-from xai_eval.run.evaluate import Plan, Progress, run
 from xai_eval.run.kept import NOTHING_KEPT
+from xai_eval.run.plan import Plan
 from xai_eval.run.resume import kept_results
+from xai_eval.run.run_plans import Progress, run
 from xai_eval.run.suite import Inputs, Request, completed, plan_all, requests_of
 from xai_eval.run.suite_cases import Suite
 from xai_eval.settings.read import load_settings

@@ -8,8 +8,10 @@ import pytest
 from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
 from xai_eval.run import forecast, workers
-from xai_eval.run.evaluate import evaluate, plan, run
+from xai_eval.run.evaluate import evaluate
+from xai_eval.run.plan import plan
 from xai_eval.run.resume import kept_results
+from xai_eval.run.run_plans import run
 from xai_eval.run.spread import spread
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.tasks import load_task_file

@@ -17,7 +17,7 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
 from xai_eval.metrics.localisation import energy_inside
-from xai_eval.run.evaluate import plan
+from xai_eval.run.plan import plan
 
 FEW = {"steps": 8, "samples": 4, "window": 0.25}
 

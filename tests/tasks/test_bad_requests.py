@@ -11,7 +11,7 @@ from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.run.evaluate import plan
+from xai_eval.run.plan import plan
 
 GRID = {"segmentation": "slic", "num_samples": 20, "num_features": 100, "top_labels": 1, "batch_size": 10}
 TASKS = {

@@ -16,7 +16,7 @@ from xai_eval.inputs.images.labelled import Intended, LabelledImage
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.result.fields import Table
-from xai_eval.run.evaluate import plan
+from xai_eval.run.plan import plan
 from xai_eval.scenes import render
 from xai_eval.tasks.image import per_image
 

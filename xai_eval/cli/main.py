@@ -170,9 +170,9 @@ def _run(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.media.progress import shown
     from xai_eval.report.earlier_report import remove_earlier_report
-    from xai_eval.run.evaluate import run
     from xai_eval.run.kept import NOTHING_KEPT
     from xai_eval.run.resume import kept_results
+    from xai_eval.run.run_plans import run
     from xai_eval.run.suite import plan_all
     from xai_eval.store.run_folder import RunFolder, require_apart
 

@@ -16,7 +16,7 @@ from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage
 from xai_eval.result.tolerances import with_tolerances
 from xai_eval.run.benign_changes import BENIGN_CHANGES, BenignChange
-from xai_eval.run.evaluate import Plan, choose_device, plan
+from xai_eval.run.plan import Plan, choose_device, plan
 from xai_eval.settings.settings import FieldTolerances
 from xai_eval.store.noise import ByField, Noise
 from xai_eval.tasks import find_task

@@ -40,7 +40,8 @@ def results_in(
         UsageError: the device lacks the precision, or it changes nothing of what the model answers; or as the task.
         ModelMisbehaves: the model fails.
     """
-    from xai_eval.inputs.models.precision import check_available, check_effect, computing_in
+    from xai_eval.inputs.models.precision import check_available, computing_in
+    from xai_eval.inputs.models.precision_effect import check_effect
     from xai_eval.tasks.image.per_image import PerImage
 
     check_available(precision, classifier.device)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.errors import UsageError
 from xai_eval.result.precisions import AUTOCAST, DEFAULT
 from xai_eval.result.result import Case, Provenance, Result
-from xai_eval.run.evaluate import choose_device, load_inputs
 from xai_eval.run.in_precision import results_in
+from xai_eval.run.plan import choose_device, load_inputs
 from xai_eval.tasks import Task, find_task
 
 if TYPE_CHECKING:

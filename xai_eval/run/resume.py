@@ -20,7 +20,7 @@ from xai_eval.store.made_from import Contents, changed_contents, read_made_from
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
     from xai_eval.run.contents import Sources
-    from xai_eval.run.evaluate import Plan
+    from xai_eval.run.plan import Plan
     from xai_eval.store.run_folder import RunFolder
     from xai_eval.tasks.image.per_image import PerImage
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.result.result import Result
-    from xai_eval.run.evaluate import Plan
+    from xai_eval.run.plan import Plan
     from xai_eval.tasks import Task
 
 
@@ -64,7 +64,7 @@ class ImageOrder:
             InputUnavailable: the model or the code of the task is another one here.
             XaiEvalError: what `plan` raises.
         """
-        from xai_eval.run.evaluate import plan
+        from xai_eval.run.plan import plan
         from xai_eval.tasks import load_task_file
 
         with factories_called_in(self.root), only_programs(programs_in([self.model, self.params])):

@@ -22,7 +22,7 @@ from xai_eval.media.progress import say
 from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
-from xai_eval.run.evaluate import Plan, choose_device, load_inputs, plan
+from xai_eval.run.plan import Plan, choose_device, load_inputs, plan
 from xai_eval.run.spread import spread
 from xai_eval.settings.engine import IN_THIS_PROCESS, Engine
 from xai_eval.settings.settings import Entry, FieldTolerances, Settings

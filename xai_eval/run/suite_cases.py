@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.models.called_in import factories_called_in
 from xai_eval.result.result import Result
-from xai_eval.run.evaluate import Plan
+from xai_eval.run.plan import Plan
 from xai_eval.run.suite import Inputs, Request, completed, plan_one, requests_of
 from xai_eval.settings.engine import IN_THIS_PROCESS
 from xai_eval.settings.settings import Settings

@@ -27,7 +27,7 @@ def cluster_of(engine: Engine, device: str) -> Cluster | None:
     import torch
 
     from xai_eval.cluster.cluster import connect
-    from xai_eval.run.evaluate import choose_device
+    from xai_eval.run.plan import choose_device
     from xai_eval.run.spread import told_of_process
 
     kind = torch.device(choose_device(device)).type

@@ -12,19 +12,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves, UsageError, error_line
 from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
-from xai_eval.result.precisions import BFLOAT16, DEFAULT, FLOAT16, HALVES, HIGHEST, TF32, check_precision, coarseness
-
-if TYPE_CHECKING:
-    from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.result.precisions import BFLOAT16, DEFAULT, FLOAT16, HALVES, TF32, check_precision, coarseness
 
 _DTYPES = {BFLOAT16: torch.bfloat16, FLOAT16: torch.float16}
 _KINDS = ("cpu", "cuda", "mps", "xpu")
@@ -148,45 +144,6 @@ def _lacking(dtype: torch.dtype, device: torch.device) -> str:
     except RuntimeError as error:
         return error_line(error).rstrip(".")
     return "" if {maps.dtype, found.dtype} == {dtype} else "torch goes on in single precision"
-
-
-def check_effect(precision: str, classifier: Classifier) -> None:
-    """Refuse a precision that changes nothing of what a model answers.
-
-    Raises:
-        UsageError: the answer to noise is the same in every bit; or its output cannot be read.
-        ModelMisbehaves: the model fails.
-    """
-    if precision in (DEFAULT, HIGHEST):
-        return
-    with computing_in(DEFAULT, classifier.device):
-        _ = classifier.reading  # what cannot be explained in any precision is refused for that, lazy layers take shape
-        usual = _answer(classifier)
-    with computing_in(precision, classifier.device):
-        now = _answer(classifier)
-    if len(now) == len(usual) and all(_same(*each) for each in zip(now, usual, strict=True)):
-        raise UsageError(
-            f"{classifier.name} answers the same in every bit with --precision {precision} and without. It computes in "
-            "float64 or in half precision of its own, has no product or convolution, or switches autocast off in "
-            "itself. Leave --precision out."
-        )
-
-
-def _answer(classifier: Classifier) -> list[Tensor]:
-    """Return all tensors of what a model answers to noise."""
-    from torch.utils._pytree import tree_leaves
-
-    from xai_eval.inputs.models.layers import evaluating, noise_image
-    from xai_eval.inputs.models.model_errors import as_model_error
-    from xai_eval.inputs.models.model_state import lent
-
-    module, shape = classifier.module, classifier.input_shape
-    with evaluating(module), lent(module), torch.no_grad(), as_model_error(classifier.name, (1, *shape)):
-        return [each.clone() for each in tree_leaves(module(noise_image(module, shape))) if isinstance(each, Tensor)]
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def check_not_lost(values: NDArray[np.floating[Any]], method: str, asked: str) -> None:

@@ -13,7 +13,6 @@ from xai_eval.inputs.steps import Steps, Turn, held
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
     from xai_eval.result.result import Result
-    from xai_eval.tasks.image.per_image import PerImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,21 +31,33 @@ class _Asked:
     answers: Any
 
 
-def beside_the_model(parts: PerImage) -> Steps[LabelledImage, Any, Any, Result]:
-    """Return the steps that explain an image as `parts.explained` does, and raise the same errors in the same order."""
-    return _reading(parts) if parts.apart is None else _working(parts, parts.apart)
+def beside_the_model(
+    explained: Callable[[LabelledImage], Result],
+    asked: Callable[[LabelledImage, Turn[Any]], Any],
+    apart: Steps[LabelledImage, Any, Any, Result] | None,
+) -> Steps[LabelledImage, Any, Any, Result]:
+    """Return the steps that explain an image as `explained` does, and raise the same errors in the same order.
+
+    Args:
+        explained: explains an image, in one step.
+        asked: does the one step of `apart` that uses the model.
+        apart: explains an image in steps; None if only reading can be done beside the model.
+    """
+    return _reading(explained) if apart is None else _working(asked, apart)
 
 
-def _reading(parts: PerImage) -> Steps[LabelledImage, LabelledImage, Result, Result]:
+def _reading(explained: Callable[[LabelledImage], Result]) -> Steps[LabelledImage, LabelledImage, Result, Result]:
     """Only reading is done beside the model."""
     return Steps(
         lambda image: read_ahead(image) or image,
-        lambda _, turn: parts.explained(turn.prepared()),
+        lambda _, turn: explained(turn.prepared()),
         lambda _, result: result,
     )
 
 
-def _working(parts: PerImage, apart: Steps[LabelledImage, Any, Any, Result]) -> Steps[LabelledImage, Any, Any, Result]:
+def _working(
+    asked: Callable[[LabelledImage, Turn[Any]], Any], apart: Steps[LabelledImage, Any, Any, Result]
+) -> Steps[LabelledImage, Any, Any, Result]:
     def prepare(image: LabelledImage) -> _Ahead:
         read = read_ahead(image)
         if read is None:  # it is prepared when its turn comes
@@ -55,6 +66,6 @@ def _working(parts: PerImage, apart: Steps[LabelledImage, Any, Any, Result]) -> 
 
     def ask(_: LabelledImage, turn: Turn[_Ahead]) -> _Asked:
         own = turn.prepared()
-        return _Asked(own.image, parts.asked(own.image, Turn(own.prepared, turn.ahead)))
+        return _Asked(own.image, asked(own.image, Turn(own.prepared, turn.ahead)))
 
-    return Steps(prepare, ask, lambda _, asked: apart.finish(asked.image, asked.answers))
+    return Steps(prepare, ask, lambda _, done: apart.finish(done.image, done.answers))

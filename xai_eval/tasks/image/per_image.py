@@ -109,7 +109,7 @@ class PerImage:
         ahead = items_ahead(self.setup.classifier.device) if several else 0
         if not ahead:
             return map(self.explained, images)
-        return in_order(beside_the_model(self), images, ahead=ahead, alone=_ALONE)
+        return in_order(beside_the_model(self.explained, self.asked, self.apart), images, ahead=ahead, alone=_ALONE)
 
     def explained(self, image: LabelledImage) -> Result:
         """Explain an image in this process.
