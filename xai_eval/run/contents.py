@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import xai_eval
 from xai_eval.disk.door import read_bytes
 from xai_eval.inputs.downloads import file_sha256
 from xai_eval.inputs.models.precision import computing_in
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from xai_eval.tasks import Task
 
 _INSTALLED = ("site-packages", "dist-packages")
+_PACKAGE = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ def _installed() -> Contents:
     # Ray puts a folder with libraries of its own on the path of every process that uses it.
     places = [place for place in sys.path if Path(place).name != "thirdparty_files"]
     found = {str(each.metadata["Name"]): str(each.version) for each in importlib.metadata.distributions(path=places)}
-    own = {"the code of xai_eval": _digest_files(sorted(Path(xai_eval.__file__).parent.rglob("*.py")))}
+    own = {"the code of xai_eval": _digest_files(sorted(_PACKAGE.rglob("*.py")))}
     return {**own, **{f"library {name}": found[name] for name in sorted(found)}}
 
 
@@ -185,7 +185,7 @@ def _code_near(file: Path) -> list[Path]:
 
 
 def _is_installed(file: Path) -> bool:
-    return any(part in _INSTALLED for part in file.parts) or Path(xai_eval.__file__).parent in file.parents
+    return any(part in _INSTALLED for part in file.parts) or _PACKAGE in file.parents
 
 
 def _digest_files(files: Iterable[Path]) -> str:
