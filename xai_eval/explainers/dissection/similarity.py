@@ -8,12 +8,8 @@ and one set of concepts. A unit with the same activation on all images is called
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.explainers.dissection.in_blocks import blocks, on_threads
+from xai_eval.explainers.dissection.sums_of_logs import SumsOfLogs
 from xai_eval.explainers.dissection.top_images import refuse_what_is_not_finite, top_images
 
 Floats = NDArray[np.float32]
@@ -31,18 +29,12 @@ TINY = 1e-30
 # Probability that the concept is in a top image, given that the image is among the top: for the first image, and the
 # value that it falls to after the last.
 _FIRST, _LAST = 0.998, 0.97
-# How many numbers are processed at once, so that they stay in the cache of the processor.
-_BLOCK = 2**16
-# Up to how many exponentials are kept until they are needed (16 MB), instead of computed again.
-_KEPT = 2**22
 # How many numbers are added at once, and how many columns numpy adds fast.
 _SUMMED, _LONG = 2**18, 2**10
 # Up to how many numbers the sum of each column takes no thought.
 _ADDED_PLAINLY = 2**12
-# How many factors are multiplied in one step if there are no more, and how many numbers a thread has to rank at least.
-_AT_ONCE, _LEAST_RANKED = 2**14, 2**12
-# Products of factors stay above this value, which is well above the smallest number of single precision.
-LEAST_PRODUCT = 1e-34
+# How many numbers a thread has to rank at least.
+_LEAST_RANKED = 2**12
 
 RANK_SHARE = 0.05
 _RANK_POWER = 3
@@ -83,7 +75,7 @@ def soft_wpmi(similarity: Floats, activations: Floats, *, top_k: int = 100, a: f
 def wpmi(similarity: Floats, activations: Floats, *, top_k: int = 28, a: float = 2, lam: float = 0.6) -> Floats:
     """Return the weighted pointwise mutual information, (J, M): `soft_wpmi`, L being the sum of log(S[R_t] + 1e-7)."""
     ids = _top_ids(similarity, activations, top_k)
-    sums = _SumsOfLogs(a, np.full(top_k, EPSILON))
+    sums = SumsOfLogs(a, np.full(top_k, EPSILON))
     return _less_prior(similarity, ids, ~dead_units(activations), sums, lam)
 
 
@@ -102,7 +94,7 @@ def soft_wpmi_of_top(
     k = top_ids.shape[1]
     p = falling_probabilities(k)
     # 1 + p (S - 1) + epsilon = p (S + (1 - p + epsilon) / p), so each image, unit and concept needs one addition only.
-    sums = _SumsOfLogs(a, (1 - p + EPSILON) / p, float(np.log(p).sum()))
+    sums = SumsOfLogs(a, (1 - p + EPSILON) / p, float(np.log(p).sum()))
     return _less_prior(similarity, top_ids, alive, sums, lam)
 
 
@@ -145,7 +137,7 @@ def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> F
     orders = random_orders(count, seed)
     # Threads wait for each other if each has little to do at a time.
     large = similarity.shape[1] * count >= _LEAST_RANKED
-    with _on_threads(len(top.ids) if large else 1) as mapped:
+    with on_threads(len(top.ids) if large else 1) as mapped:
 
         def errors(ids: NDArray[np.int64], tau: Floats) -> Floats:
             chosen = np.ascontiguousarray(similarity[ids].T)
@@ -215,203 +207,8 @@ def _top_ids(similarity: Floats, activations: Floats, top_k: int) -> NDArray[np.
     return ids
 
 
-@dataclass(frozen=True, eq=False)
-class _SumsOfLogs:
-    """Sums log(S + offset) over the top images of a unit, where S is the softmax of the similarities over concepts.
-
-    Attributes:
-        a: factor before the softmax.
-        offsets: offset for each of the k top images, best first, (k,).
-        constant: added to every sum.
-    """
-
-    a: float
-    offsets: NDArray[np.float64]
-    constant: float = 0.0
-
-    def __call__(self, similarity: Floats, top_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sums (J, M) for similarities (N, M) and top images (J, k).
-
-        A few concepts are processed at a time, so that everything stays in the cache. Each thread takes the next few
-        concepts when it is ready. torch's own threads are not used, because they wait for each other at every step:
-        with steps this short they wait longer than they work, and a hundred times longer if another process uses one of
-        the cores.
-        """
-        used, top_ids = _used_rows(similarity, top_ids)
-        ranks = np.ascontiguousarray(top_ids.T)
-        softmax = _Softmax.of(used, self.a)
-        sums = np.empty((len(top_ids), similarity.shape[1]))
-        waiting = deque(_blocks(similarity.shape[1], len(top_ids)))
-        workers = min(torch.get_num_threads(), len(waiting))
-        widest = min(waiting[0].stop, similarity.shape[1])
-
-        def work(_worker: int) -> None:
-            # Arrays are used again and again: threads that ask for memory at every step wait for each other.
-            arrays = _Arrays.of(len(used), len(top_ids), widest)
-            with contextlib.suppress(IndexError):  # no part is left
-                while True:
-                    part = waiting.popleft()
-                    sums[:, part] = self._of_block(softmax.block(part, arrays.probabilities), ranks, arrays)
-
-        with _on_threads(workers) as mapped:
-            list(mapped(work, range(workers)))  # `list` raises what a thread raised
-        sums += self.constant
-        return sums
-
-    def _of_block(self, probabilities: Floats, ranks: NDArray[np.int64], arrays: _Arrays) -> NDArray[np.float64]:
-        """Return the sums (J, w) for w concepts.
-
-        Several factors are multiplied before their logarithm is taken, because multiplying is faster.
-
-        Args:
-            probabilities: S of the R images that are in any top list, (R, w); it may be changed.
-            ranks: row in `probabilities` of each of the k top images of each unit, (k, J).
-            arrays: to compute in.
-        """
-        width = probabilities.shape[1]
-        offsets = self.offsets.tolist()
-        together = max(1, int(math.log(LEAST_PRODUCT) / math.log(min(offsets))))
-        if min(offsets) == max(offsets):  # images are fewer than places in top lists
-            probabilities += offsets[0]
-            offsets = [0.0] * len(offsets)
-        if 1 < ranks.size * width <= _AT_ONCE:
-            return _at_once(probabilities, ranks, offsets, together)
-        shape = ranks.shape[1], width
-        factor, product, sums = (_shaped(each, shape) for each in (arrays.factor, arrays.product, arrays.sums))
-        sums.fill(0.0)
-        for t, offset in enumerate(offsets):
-            # With "clip" numpy does not check for indices out of range, for which it would copy the result once more.
-            taken = factor if t % together else product
-            probabilities.take(ranks[t], 0, taken, "clip")
-            if offset:
-                taken += offset
-            if taken is factor:
-                product *= factor
-            if (t + 1) % together == 0 or t + 1 == len(offsets):
-                sums += np.log(product, out=product)
-        return sums
-
-
-def _at_once(
-    probabilities: Floats, ranks: NDArray[np.int64], offsets: Sequence[float], together: int
-) -> NDArray[np.float64]:
-    """As `_SumsOfLogs._of_block`, in the same order, for so few numbers that the steps would take longer than they."""
-    factors = probabilities[ranks]
-    if any(offsets):
-        factors += np.asarray(offsets, np.float32)[:, None, None]
-    sums = np.zeros(factors.shape[1:])
-    for start in range(0, len(factors), together):
-        sums += np.log(np.multiply.reduce(factors[start : start + together]))
-    return sums
-
-
-@dataclass(frozen=True, eq=False)
-class _Arrays:
-    """What one thread computes in, for up to w concepts: room for (R, w) of R images, and for (J, w) of J units."""
-
-    probabilities: Floats
-    factor: Floats
-    product: Floats
-    sums: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, images: int, units: int, concepts: int) -> _Arrays:
-        """Allocate them."""
-        size = units * concepts
-        of_units = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size)
-        return cls(np.empty(images * concepts, np.float32), *of_units)
-
-
-def _shaped(room: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Return the beginning of an array in another shape, without gaps between its rows."""
-    return room[: shape[0] * shape[1]].reshape(shape)
-
-
-@contextlib.contextmanager
-def _on_threads(parts: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Yield a `map` that works on torch's number of threads; for a single thread or part, the ordinary one."""
-    count = min(torch.get_num_threads(), parts)
-    if count < 2:
-        yield map
-        return
-    with ThreadPoolExecutor(count) as threads:
-        yield threads.map
-
-
-@dataclass(frozen=True, eq=False)
-class _Softmax:
-    """The softmax over concepts of factor `a` times the similarities (R, M).
-
-    Attributes:
-        similarity: the similarities, (R, M).
-        a: the factor.
-        peaks: the largest similarity of each image, (R, 1).
-        shares: the softmax at that concept, (R, 1).
-        whole: all exponentials, (R, M), if they are few; else those of some concepts are computed when they are needed.
-    """
-
-    similarity: Floats
-    a: float
-    peaks: Floats
-    shares: Floats
-    whole: Floats | None = None
-
-    @classmethod
-    def of(cls, similarity: Floats, a: float) -> _Softmax:
-        """Find the parts of the softmax, a few images at a time."""
-
-        whole = np.empty(similarity.shape, np.float32) if similarity.size <= _KEPT else None
-
-        def parts(rows: slice) -> tuple[Floats, Floats]:
-            some = similarity[rows]
-            peaks: Floats = some.max(axis=1, keepdims=True)
-            found = _exponentials(some, peaks, a, np.empty(some.shape, np.float32) if whole is None else whole[rows])
-            return peaks, np.reciprocal(found.sum(axis=1, keepdims=True))
-
-        if similarity.size <= _BLOCK:
-            return cls(similarity, a, *parts(slice(None)), whole)
-        blocks = list(_blocks(*similarity.shape))
-        with _on_threads(len(blocks)) as mapped:
-            peaks, shares = zip(*mapped(parts, blocks), strict=True)
-        return cls(similarity, a, np.concatenate(peaks), np.concatenate(shares), whole)
-
-    def block(self, concepts: slice, out: Floats) -> Floats:
-        """Return the softmax of some concepts, (R, w), within `out`."""
-        some = (self.similarity if self.whole is None else self.whole)[:, concepts]
-        found = _shaped(out, (len(some), some.shape[1]))
-        if self.whole is not None:
-            np.multiply(some, self.shares, out=found)
-            return found
-        _exponentials(some, self.peaks, self.a, found)
-        found *= self.shares
-        return found
-
-
-def _used_rows(similarity: Floats, top_ids: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the rows of images that are in any top list, if that saves work, and where `top_ids` are among them."""
-    if similarity.size > _BLOCK:  # otherwise it takes longer to find out which rows are needed
-        rows, places = np.unique(top_ids, return_inverse=True)
-        if len(rows) < len(similarity) / 2:
-            return similarity[rows], places.reshape(top_ids.shape)
-    return similarity, top_ids
-
-
-def _blocks(count: int, size: int, at_once: int = _BLOCK) -> Iterator[slice]:
-    """Divide `count` rows or columns of `size` numbers each into parts of `at_once` numbers."""
-    step = max(1, at_once // max(1, size))
-    return (slice(start, start + step) for start in range(0, count, step))
-
-
-def _exponentials(similarity: Floats, peaks: Floats, a: float, out: Floats) -> Floats:
-    """Return exp(a (similarity - peak)), the softmax divided by its largest value per image, (R, w), in `out`."""
-    np.subtract(similarity, peaks, out=out)
-    out *= a
-    np.exp(out, out=out)
-    return out
-
-
 def _less_prior(
-    similarity: Floats, top_ids: NDArray[np.int64], alive: NDArray[np.bool_], sums_of_logs: _SumsOfLogs, lam: float
+    similarity: Floats, top_ids: NDArray[np.int64], alive: NDArray[np.bool_], sums_of_logs: SumsOfLogs, lam: float
 ) -> Floats:
     """Return the sums minus lam times the prior, see `soft_wpmi`, (J, M); rows of dead units are NaN."""
     scores = np.full((len(top_ids), similarity.shape[1]), np.nan, dtype=np.float32)
@@ -463,7 +260,7 @@ def _column_sums(values: Floats, of: Callable[[Floats], NDArray[Any]]) -> NDArra
     """Return the sum of each column of `of(values)`, (w,), from values (n, w)."""
     if values.size <= _ADDED_PLAINLY:
         return np.asarray(np.add.reduce(of(values)))
-    found = [_folded(of(values[rows])) for rows in _blocks(len(values), values.shape[1], _SUMMED)]
+    found = [_folded(of(values[rows])) for rows in blocks(len(values), values.shape[1], _SUMMED)]
     return np.asarray(np.add.reduce(found)) if len(found) > 1 else found[0]
 
 
@@ -479,7 +276,7 @@ def _folded(values: NDArray[Any]) -> NDArray[Any]:
 def _cubed_deviations(values: Floats) -> Floats:
     mean = (_column_sums(values, lambda some: some.astype(np.float64)) / len(values)).astype(np.float32)
     cubes = np.empty(values.shape, np.float32)
-    for rows in _blocks(*values.shape):
+    for rows in blocks(*values.shape):
         deviations = values[rows] - mean
         np.multiply(deviations * deviations, deviations, out=cubes[rows])
     return cubes

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from xai_eval.explainers.dissection.similarity import (
     EPSILON,
-    LEAST_PRODUCT,
     RANK_SHARE,
     TINY,
     Floats,
@@ -25,6 +24,7 @@ from xai_eval.explainers.dissection.similarity import (
     require_finite,
     require_fitting,
 )
+from xai_eval.explainers.dissection.sums_of_logs import LEAST_PRODUCT
 
 # Numbers that are processed at once.
 _BLOCK = 2**24
