@@ -7,11 +7,9 @@ that cannot be read.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
@@ -43,9 +41,8 @@ class TooLarge(OSError):
     """A file has more bytes than any of its kind needs."""
 
 
-@contextlib.contextmanager
-def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
-    """Open an ordinary file for reading while the context is open.
+def opened(path: Path, *, follow: bool = False) -> BufferedReader:
+    """Open an ordinary file for reading, as a context that closes it.
 
     What is opened is what was checked: the kind of the file is asked of the open file again, so that nobody can put
     something else in its place between the two.
@@ -61,10 +58,13 @@ def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
     """
     # A device is not even opened, because for some of them that alone has an effect.
     _require_file(path, path.stat() if follow else path.lstat())
-    handle = _handle(path, _FLAGS | (0 if follow else _NOFOLLOW))
-    with os.fdopen(handle, "rb") as file:
-        _require_file(path, os.fstat(handle))
-        yield file
+    file = os.fdopen(_handle(path, _FLAGS | (0 if follow else _NOFOLLOW)), "rb")
+    try:
+        _require_file(path, os.fstat(file.fileno()))
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def _handle(path: Path, flags: int) -> int:
@@ -125,8 +125,8 @@ def require_no_links(root: Path, place: Path) -> None:
     Raises:
         OSError: one is a link, or cannot be looked at; or `place` does not lie below `root`.
     """
-    parts = place.relative_to(root).parts if place.is_relative_to(root) else ("..",)
-    if ".." in parts:
+    parts = place.parts[len(root.parts) :]
+    if place.parts[: len(root.parts)] != root.parts or ".." in parts:
         raise OSError(errno.EINVAL, f"it does not lie in {root}", str(place))
     step = root
     for part in parts:

@@ -132,7 +132,7 @@ class _Stored:
     Attributes:
         path: where it is, as text, which takes less memory.
         digest: of the document.
-        packed: the text of the document.
+        packed: the canonical text of the document.
         kinds: fields by name, in order.
         stages: positions of the stages in the document, in order.
     """
@@ -150,14 +150,15 @@ class _Stored:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The document as it was read."""
+        """The document as it was read, without its digest."""
         return _unpacked(self.packed)
 
     def with_parts(self, result: Result) -> Result:
         """Return the result with all fields and stages, as they are on disk. Raises StorageError as `Result.load`."""
-        arrays = read_arrays(self.folder, self.document)
-        with valid(self.folder):
-            return Result(result.case, *restore_parts(self.document, arrays), result.provenance)
+        folder, document = self.folder, self.document
+        arrays = read_arrays(folder, document)
+        with valid(folder):
+            return Result(result.case, *restore_parts(document, arrays, self.stages), result.provenance)
 
     def field(self, name: str) -> Field:
         """Return a field."""
