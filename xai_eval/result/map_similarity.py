@@ -28,8 +28,9 @@ def iou(first: BoolMask, second: BoolMask) -> float:
     """
     if first.shape != second.shape:
         raise ValueError(f"masks of different shapes cannot be compared: {first.shape} and {second.shape}")
-    union = int(np.count_nonzero(first | second))
-    return int(np.count_nonzero(first & second)) / union if union else 1.0
+    both = int(np.count_nonzero(first & second))
+    union = int(np.count_nonzero(first)) + int(np.count_nonzero(second)) - both
+    return both / union if union else 1.0
 
 
 def top_area(saliency: Map, share: float) -> BoolMask:

@@ -26,7 +26,6 @@ from xai_eval.result.result import (
     restore_field,
     restore_parts,
     restore_stage,
-    stage_positions,
     valid,
 )
 from xai_eval.result.stage import Stage
@@ -53,9 +52,8 @@ def open_result(folder: Path) -> Result:
         common, provenance = in_common(case.task), provenance_of(document)
         common.share(case, provenance)
         text = common.packed(found.text)
-        return _reopened(
-            case, provenance, str(folder), document["digest"], text, kinds, tuple(stage_positions(document))
-        )
+        stages = tuple(map(Stage.restored, document["stages"]))
+        return _reopened(case, provenance, str(folder), document["digest"], text, kinds, stages)
 
 
 def _reopened(
