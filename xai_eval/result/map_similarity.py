@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 STEP = 0.05
 _OFFSETS = (0.0, 0.25, 0.5, 0.75)
+_FEW_LEVELS = 10_000
 Map = NDArray[np.floating[Any]]
 BoolMask = NDArray[np.bool_]
 
@@ -63,10 +64,11 @@ def _rank_correlation(first: Map, second: Map, offset: float) -> float:
 
 
 def _ranks(steps: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return ranks from 1 on; equal values share their mean rank. Counting is faster than sorting for few levels."""
-    levels = np.unique(steps)
-    codes = np.searchsorted(levels, steps)
-    counts = np.bincount(codes, minlength=len(levels))
+    """Return ranks from 1 on of whole numbers; equal ones share their mean rank. Few levels need no sorting."""
+    least = steps.min()
+    few = steps.max() - least < _FEW_LEVELS
+    codes = (steps - least).astype(np.intp) if few else np.searchsorted(np.unique(steps), steps)
+    counts = np.bincount(codes)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[codes])
 
 
