@@ -76,7 +76,10 @@ def _is_stage(stage: Any) -> bool:
     for name, value in stage.items():
         if type(value) is not _USUAL[name] or (type(value) is str and len(value) > LONGEST_TEXT):
             return False
-    return stage.keys() >= _NEEDED and all(type(side) is int and -1 < side < LARGEST_WHOLE for side in stage["shape"])
+    for side in stage.get("shape", ()):
+        if type(side) is not int or not -1 < side < LARGEST_WHOLE:
+            return False
+    return stage.keys() >= _NEEDED
 
 
 class _Raw:
