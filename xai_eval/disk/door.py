@@ -56,15 +56,21 @@ def opened(path: Path, *, follow: bool = False) -> BufferedReader:
             `follow` is False.
         TooManyOpenFiles: no file can be opened.
     """
+    return os.fdopen(_open(path, follow=follow)[0], "rb")
+
+
+def _open(path: Path, *, follow: bool) -> tuple[int, int]:
+    """Return the descriptor of an ordinary file, which is open then, and its size. Raises as `opened`."""
     # A device is not even opened, because for some of them that alone has an effect.
     _require_file(path, path.stat() if follow else path.lstat())
-    file = os.fdopen(_handle(path, _FLAGS | (0 if follow else _NOFOLLOW)), "rb")
+    handle = _handle(path, _FLAGS | (0 if follow else _NOFOLLOW))
     try:
-        _require_file(path, os.fstat(file.fileno()))
+        found = os.fstat(handle)
+        _require_file(path, found)
     except OSError:
-        file.close()
+        os.close(handle)
         raise
-    return file
+    return handle, found.st_size
 
 
 def _handle(path: Path, flags: int) -> int:
@@ -77,17 +83,28 @@ def _handle(path: Path, flags: int) -> int:
 
 def read_bytes(path: Path, limit: int = MOST_BYTES, *, follow: bool = False) -> bytes:
     """Return the content of an ordinary file. Raises OSError as `opened`, and if it has more than `limit` bytes."""
-    with opened(path, follow=follow) as file:
-        size = os.fstat(file.fileno()).st_size
+    handle, size = _open(path, follow=follow)
+    try:
         if size > limit:
             raise _too_large(path, limit)
-        content = file.read(size + 1)
-        if content is None:  # a file of the system that would block
-            raise OSError(errno.EAGAIN, "reading it would never end", str(path))
+        content = _read(handle, size + 1)
         if len(content) > size:  # it grows meanwhile; and files of the system say that their size is 0
-            content += file.read(limit + 1 - len(content)) or b""
+            content += _read(handle, limit + 1 - len(content))
+    except BlockingIOError as error:  # a file of the system
+        raise OSError(errno.EAGAIN, "reading it would never end", str(path)) from error
+    finally:
+        os.close(handle)
     if len(content) > limit:
         raise _too_large(path, limit)
+    return content
+
+
+def _read(handle: int, most: int) -> bytes:
+    """Read up to `most` bytes, in half of the calls of a file object: a run has thousands of files."""
+    content = part = os.read(handle, most)
+    while part and len(content) < most:
+        part = os.read(handle, most - len(content))
+        content += part
     return content
 
 
