@@ -10,6 +10,8 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load
 
 from xai_eval.disk import arrays as module
@@ -191,6 +193,54 @@ def test_what_no_result_has_is_one_error_within_a_small_memory(content):
     finally:
         tracemalloc.stop()
     assert "\n" not in str(caught.value)
+
+
+SIZES = {"F32": 4, "F16": 2, "U8": 1, "BOOL": 1, "I64": 8, "C64": 8}
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """Arrays behind each other, listed in any order; some have one name, or lie a byte beside their place."""
+    end, entries = 0, []
+    for name, dtype, count in draw(
+        st.lists(st.tuples(st.sampled_from(["a", "b.c", "ö", "d"]), st.sampled_from(sorted(SIZES)), st.integers(0, 3)))
+    ):
+        shape = [count] if draw(st.booleans()) else [1, count, 1]
+        entries.append((name, entry(dtype, shape, (end, end + count * SIZES[dtype]))))
+        end += count * SIZES[dtype] + draw(st.sampled_from([0] * 19 + [1]))
+    listed = ",".join(f"{json.dumps(name)}: {json.dumps(each)}" for name, each in draw(st.permutations(entries)))
+    return safetensors(f"{{{listed}}}".encode(), bytes(place % 251 for place in range(end)))
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 400), st.sampled_from(b'\0 "{}[]:,019aeE\xff')), max_size=1)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(files(), CHANGES)
+def test_arrays_are_where_safetensors_finds_them_and_what_it_refuses_is_refused(content, changes):
+    changed = bytearray(content)
+    for place, byte in changes:
+        changed[place % len(changed)] = byte
+    for _ in range(2):  # the second time, where they lie is known
+        check_against_safetensors(bytes(changed))
+
+
+def check_against_safetensors(content: bytes) -> None:
+    try:
+        expected = load(content)
+    except Exception:  # of whatever kind it is
+        expected = None
+    if expected is None or any(each.dtype.kind == "c" for each in expected.values()):
+        with pytest.raises(StorageError, match=r"some\.gz (is damaged|holds '.*' of dtype)"):
+            unpack_arrays(content, "some.gz")
+        return
+    found = unpack_arrays(content, "some.gz")
+    assert found.keys() == expected.keys()
+    for name, array in found.items():
+        assert (array.dtype, array.shape) == (expected[name].dtype, expected[name].shape)
+        assert array.tobytes() == expected[name].tobytes()
+        assert not array.flags.writeable
 
 
 def bomb(megabytes: int, claimed: int) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,22 @@ _GZIP = 16 + zlib.MAX_WBITS
 _SIZE_BYTES = 4
 # Safetensors begins with the length of its header.
 _LENGTH_BYTES = 8
+_MOST_LAYOUTS = 16
 _MAGIC = b"\x1f\x8b"
 _ADVICE = "Restore it from version control, or run again and accept a new result."
+
+
+class _Place(NamedTuple):
+    """Where in a file an array begins, and what it is."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    start: int
+
+
+# By the header and the size of a file that safetensors has read. A run has thousands with the same.
+_LAYOUTS: dict[tuple[bytes, int], tuple[_Place, ...]] = {}
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -55,6 +70,8 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def unpack_arrays(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     """Return the arrays that `pack_arrays` packed; `where` names the file in errors.
 
+    They are views of `content`, which cannot be written to: safetensors itself would copy each.
+
     Raises:
         StorageError: `content` is not safetensors, is truncated, is longer than its header says, or has a dtype that
             results do not keep.
@@ -63,15 +80,26 @@ def unpack_arrays(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     if header > MAX_HEADER_BYTES:
         raise StorageError(f"{where} is damaged: it says that it names arrays in {header:,} bytes. {_ADVICE}")
     try:
-        arrays: dict[str, NDArray[Any]] = load(content)
+        places = _places(content, content[: _LENGTH_BYTES + header])
     except Exception as error:  # safetensors and numpy raise many kinds of errors
         raise StorageError(f"{where} is damaged or holds no arrays of a result ({error!r}). {_ADVICE}") from error
-    foreign = next((name for name, array in arrays.items() if not _is_kept(array.dtype)), None)
+    foreign = next((each for each in places if not _is_kept(each.dtype)), None)
     if foreign is not None:
-        raise StorageError(
-            f"{where} holds {foreign!r} of dtype {arrays[foreign].dtype}, which no result keeps. {_ADVICE}"
-        )
-    return arrays
+        raise StorageError(f"{where} holds {foreign.name!r} of dtype {foreign.dtype}, which no result keeps. {_ADVICE}")
+    return {name: np.ndarray(shape, dtype, content, start) for name, shape, dtype, start in places}
+
+
+def _places(content: bytes, head: bytes) -> tuple[_Place, ...]:
+    """Return where the arrays lie: safetensors checks that the header tells of every byte behind it once."""
+    found = _LAYOUTS.get((head, len(content)))
+    if found is None:
+        arrays, described = load(content), json.loads(head[_LENGTH_BYTES:])
+        starts = {name: len(head) + described[name]["data_offsets"][0] for name in arrays}
+        found = tuple(_Place(name, each.shape, each.dtype, starts[name]) for name, each in arrays.items())
+        if len(_LAYOUTS) >= _MOST_LAYOUTS:
+            _LAYOUTS.clear()
+        _LAYOUTS[head, len(content)] = found
+    return found
 
 
 def deflated(content: bytes) -> bytes:

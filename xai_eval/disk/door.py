@@ -7,11 +7,9 @@ that cannot be read.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
@@ -43,9 +41,8 @@ class TooLarge(OSError):
     """A file has more bytes than any of its kind needs."""
 
 
-@contextlib.contextmanager
-def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
-    """Open an ordinary file for reading while the context is open.
+def opened(path: Path, *, follow: bool = False) -> BufferedReader:
+    """Open an ordinary file for reading, as a context that closes it.
 
     What is opened is what was checked: the kind of the file is asked of the open file again, so that nobody can put
     something else in its place between the two.
@@ -59,12 +56,21 @@ def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
             `follow` is False.
         TooManyOpenFiles: no file can be opened.
     """
+    return os.fdopen(_open(path, follow=follow)[0], "rb")
+
+
+def _open(path: Path, *, follow: bool) -> tuple[int, int]:
+    """Return the descriptor of an ordinary file, which is open then, and its size. Raises as `opened`."""
     # A device is not even opened, because for some of them that alone has an effect.
     _require_file(path, path.stat() if follow else path.lstat())
     handle = _handle(path, _FLAGS | (0 if follow else _NOFOLLOW))
-    with os.fdopen(handle, "rb") as file:
-        _require_file(path, os.fstat(handle))
-        yield file
+    try:
+        found = os.fstat(handle)
+        _require_file(path, found)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle, found.st_size
 
 
 def _handle(path: Path, flags: int) -> int:
@@ -77,17 +83,28 @@ def _handle(path: Path, flags: int) -> int:
 
 def read_bytes(path: Path, limit: int = MOST_BYTES, *, follow: bool = False) -> bytes:
     """Return the content of an ordinary file. Raises OSError as `opened`, and if it has more than `limit` bytes."""
-    with opened(path, follow=follow) as file:
-        size = os.fstat(file.fileno()).st_size
+    handle, size = _open(path, follow=follow)
+    try:
         if size > limit:
             raise _too_large(path, limit)
-        content = file.read(size + 1)
-        if content is None:  # a file of the system that would block
-            raise OSError(errno.EAGAIN, "reading it would never end", str(path))
+        content = _read(handle, size + 1)
         if len(content) > size:  # it grows meanwhile; and files of the system say that their size is 0
-            content += file.read(limit + 1 - len(content)) or b""
+            content += _read(handle, limit + 1 - len(content))
+    except BlockingIOError as error:  # a file of the system
+        raise OSError(errno.EAGAIN, "reading it would never end", str(path)) from error
+    finally:
+        os.close(handle)
     if len(content) > limit:
         raise _too_large(path, limit)
+    return content
+
+
+def _read(handle: int, most: int) -> bytes:
+    """Read up to `most` bytes, in half of the calls of a file object: a run has thousands of files."""
+    content = part = os.read(handle, most)
+    while part and len(content) < most:
+        part = os.read(handle, most - len(content))
+        content += part
     return content
 
 
@@ -125,8 +142,8 @@ def require_no_links(root: Path, place: Path) -> None:
     Raises:
         OSError: one is a link, or cannot be looked at; or `place` does not lie below `root`.
     """
-    parts = place.relative_to(root).parts if place.is_relative_to(root) else ("..",)
-    if ".." in parts:
+    parts = place.parts[len(root.parts) :]
+    if place.parts[: len(root.parts)] != root.parts or ".." in parts:
         raise OSError(errno.EINVAL, f"it does not lie in {root}", str(place))
     step = root
     for part in parts:

@@ -16,8 +16,12 @@ def sign(document: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: it contains NaN or infinity, which JSON does not have, or is nested too deeply.
     """
-    content = {key: value for key, value in document.items() if key != "digest"}
-    return {**content, "digest": hashlib.sha256(canonical(content).encode()).hexdigest()}
+    return {**document, "digest": hashlib.sha256(canonical_content(document)).hexdigest()}
+
+
+def canonical_content(document: Mapping[str, Any]) -> bytes:
+    """Return all entries of a document but its digest as canonical text. Raises ValueError as `sign`."""
+    return canonical({key: value for key, value in document.items() if key != "digest"}).encode()
 
 
 # Made once: every result is written so several times when it is read.

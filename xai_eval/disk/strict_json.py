@@ -25,8 +25,10 @@ def parse_json(content: str | bytes) -> Any:
             not have, or a whole number of too many digits.
     """
     text = _text_of(content)
+    # Names that a person may take for one, but Python does not, have letters beyond ASCII.
+    decoder = _OF_ASCII if text.isascii() and "\\u" not in text else _OF_ANY_LETTERS
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_int=whole, object_pairs_hook=_object)
+        return decoder.decode(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -35,7 +37,7 @@ def _text_of(content: str | bytes) -> str:
     """Return the text of a document that is small enough to be read."""
     require_size(len(content), MOST_JSON_BYTES)
     text = content if isinstance(content, str) else content.decode(json.detect_encoding(content))
-    if sum(map(text.count, _MARKS)) > MOST_JSON_MARKS:
+    if len(text) > MOST_JSON_MARKS and sum(map(text.count, _MARKS)) > MOST_JSON_MARKS:
         raise ValueError(f"it holds more than {MOST_JSON_MARKS:,} values, which is more than any such file needs")
     return text
 
@@ -78,6 +80,11 @@ def require_distinct(what: str, names: Iterable[str]) -> None:
         raise ValueError(f"two {what} have one name: {spelled(pair[0])} and {spelled(pair[1])}")
 
 
+def _ascii_object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _object(pairs)
+
+
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     # Classes may differ only in upper and lower case (ImageNet has a Cardigan and a cardigan), so case counts here.
@@ -91,3 +98,10 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not valid JSON")
+
+
+# Made once, because a run reads thousands of documents.
+_OF_ASCII, _OF_ANY_LETTERS = (
+    json.JSONDecoder(parse_constant=_refuse_constant, parse_int=whole, object_pairs_hook=each)
+    for each in (_ascii_object, _object)
+)

@@ -144,6 +144,8 @@ def _changes(
         text = str(mapping.get(key, "none"))
         return text[:8] if shorten else text
 
+    if was == now:  # as almost always
+        return
     was, now = dict(_flat(was)), dict(_flat(now))
     for key in dict.fromkeys((*was, *now)):
         if was.get(key) != now.get(key):

@@ -390,18 +390,16 @@ def _compare_fields(obtained: Result, golden: Result, described: bool) -> list[F
             what = "the result no longer has it" if now is None else f"its kind was {was.kind} and is {now.kind} now"
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
         else:
-            with _named(name, now):
-                findings.extend(watched(now, was).compare(was, name))
+            findings += _compared(name, now, was)
     return findings
 
 
-@contextlib.contextmanager
-def _named(name: str, field: Field) -> Iterator[None]:
-    """Add a note to any error that says which field raised it."""
+def _compared(name: str, now: Field, was: Field) -> tuple[Finding, ...]:
+    """Compare a field with its golden. A note on any error says which field raised it."""
     try:
-        yield
+        return watched(now, was).compare(was, name)
     except Exception as error:
-        error.add_note(f"field {name} ({field.kind})")
+        error.add_note(f"field {name} ({now.kind})")
         raise
 
 

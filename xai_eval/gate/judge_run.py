@@ -201,7 +201,7 @@ def _judge(
     results, broken = run.load(read, over)
     tasks = None if complete is not None else _tasks(record, results, broken)
     stored, broken_goldens = goldens.load_all(tasks, over)
-    outside = {key for key in goldens.case_keys() if tasks is not None and _task_of(key) not in tasks}
+    outside = {key for key in goldens.case_keys() if _task_of(key) not in tasks} if tasks is not None else set[str]()
     noise = load_noises(goldens.folder, stored, over)
     collector = RunFindingsCollector(noise, as_release=as_release)
     measured = len(results) + len(broken)

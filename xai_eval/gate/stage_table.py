@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xai_eval.result.stage import OwnKind, Stage
@@ -51,10 +51,10 @@ class Before:
         """Return the name for these stages if the step makes the stage `made`."""
         return str(Stage(self.kinds[0], made.of, made.model)) if self.same_part else self.words
 
-    def groups(self, made: Stage) -> Iterator[Group]:
-        """Yield the groups that hold these stages if the step makes the stage `made`."""
-        part = made.of if self.same_part else None
-        return ((kind, model, part) for kind in self.kinds for model in {"", made.model})
+    def groups(self, made: Stage) -> list[Group]:
+        """Return the groups that hold these stages if the step makes the stage `made`."""
+        part, models = made.of if self.same_part else None, ("", made.model) if made.model else ("",)
+        return [(kind, model, part) for kind in self.kinds for model in models]
 
     def among(self, recorded: Iterable[Stage], made: Stage) -> list[Stage]:
         """Return which of the recorded stages these are if the step makes the stage `made`."""

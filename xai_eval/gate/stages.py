@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.equal_stages import EqualStages, equal_stages
-from xai_eval.gate.movement import USUAL_SHARE, Movement, noise_of, share
+from xai_eval.gate.movement import EQUAL, USUAL_SHARE, Movement, noise_of, share
 from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stage_words import stage_words
@@ -276,15 +276,15 @@ def _explained(shift: StageShift | None, every: Mapping[Stage, Movement], obtain
 def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> dict[Stage, Movement]:
     """Return how far every stage of the golden moved, in the order of the result; what it no longer has, last."""
     on_cpu, equal = _on_cpu(obtained, golden), equal_stages(obtained, golden)
-    return {
-        stage: Movement(
-            _change(obtained, golden, stage),
-            _limit(obtained, golden, stage, equal, on_cpu=on_cpu),
-            noise_of(stage, noise),
-            usual=on_cpu,
-        )
-        for stage in _in_order(obtained, golden)
-    }
+    found = {}
+    for stage in _in_order(obtained, golden):
+        change = _change(obtained, golden, stage)
+        if change == 0.0:  # as of most stages; their limits decide nothing
+            found[stage] = EQUAL
+        else:
+            limit = _limit(obtained, golden, stage, equal, on_cpu=on_cpu)
+            found[stage] = Movement(change, limit, noise_of(stage, noise), usual=on_cpu)
+    return found
 
 
 def _beyond(every: Mapping[Stage, Movement]) -> Iterator[StageShift]:

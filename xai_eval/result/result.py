@@ -24,7 +24,7 @@ from xai_eval.disk.arrays import MAX_UNPACKED_BYTES, deflated, inflated, pack_ar
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import read_json_text, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
-from xai_eval.disk.signed import canonical, sign
+from xai_eval.disk.signed import canonical, canonical_content, sign
 from xai_eval.disk.strict_json import alike, folded, parse_json
 from xai_eval.disk.system_errors import refusal
 from xai_eval.disk.typed import WrongValue, below, entry, read_as, spelled
@@ -310,7 +310,7 @@ def stored_digest(folder: Path) -> str:
 
 def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
     """Rebuild a result from its document and its arrays."""
-    fields, stages = restore_parts(document, arrays)
+    fields, stages = restore_parts(document, arrays, stage_positions(document))
     return Result(case_of(document), fields, stages, provenance_of(document))
 
 
@@ -345,13 +345,13 @@ def restore_field(meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Field:
 
 
 def restore_parts(
-    document: Mapping[str, Any], arrays: Mapping[str, Any]
+    document: Mapping[str, Any], arrays: Mapping[str, Any], positions: Mapping[Stage, int]
 ) -> tuple[dict[str, Field], dict[Stage, Fingerprint]]:
-    """Rebuild fields by name, and stages, in order, from document and arrays."""
+    """Rebuild fields by name, and stages, in order, from document and arrays; `positions` are those of the stages."""
     parts = by_field(arrays)
     return (
         {each["name"]: restore_field(each, parts[each["name"]]) for each in document["fields"]},
-        {stage: restore_stage(document, place, arrays) for stage, place in stage_positions(document).items()},
+        {stage: restore_stage(document, place, arrays) for stage, place in positions.items()},
     )
 
 
@@ -392,7 +392,7 @@ def _sketch_name(place: int) -> str:
 
 @dataclass(frozen=True)
 class StoredDocument:
-    """A signed document: its content, and the text from which it was read."""
+    """A signed document: its content, and the canonical text of all of it but its digest."""
 
     content: dict[str, Any]
     text: bytes
@@ -407,10 +407,9 @@ def read_stored(folder: Path) -> StoredDocument:
     """Read `result.json` of `folder`. Raises StorageError unless it is signed and of this schema."""
     path = folder / RESULT_FILE
     try:
-        text = read_json_text(path)
-        document = parse_json(text)
-        # A number such as 1e999 is read as infinity, for which `sign` raises ValueError.
-        signed = sign(document) if isinstance(document, dict) else None
+        document = parse_json(read_json_text(path))
+        # A number such as 1e999 is read as infinity, for which this raises ValueError.
+        signed = canonical_content(document) if isinstance(document, dict) else b""
     except OSError as error:
         raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
@@ -424,12 +423,12 @@ def read_stored(folder: Path) -> StoredDocument:
             "Run with the version that wrote it, or accept a new result."
         )
     _require_types(path, document)
-    if signed is None or document.get("digest") != signed["digest"]:
+    if document.get("digest") != hashlib.sha256(signed).hexdigest():
         raise StorageError(
             f"{path} was edited by hand: its content does not match its digest. "
             "Restore it from version control, or accept a new result with `xai-eval accept`."
         )
-    return StoredDocument(document, text)
+    return StoredDocument(document, signed)
 
 
 def _require_types(path: Path, document: Mapping[str, Any]) -> None:

@@ -42,7 +42,7 @@ def check_types(document: Mapping[str, Any]) -> None:
         WrongValue: an entry is missing, unknown or of another type, or there are too many.
         ValueError: two fields or stages have one name: a person would read the first, and the program the last.
     """
-    fields, stages = (entry(document, name, tuple[_Raw, ...]) for name in ("fields", "stages"))
+    fields, stages = (entry(document, name, _PARTS) for name in ("fields", "stages"))
     for name, found, most in (("fields", fields, MOST_FIELDS), ("stages", stages, MOST_STAGES)):
         if len(found) > most:
             raise WrongValue(f"has {len(found):,} {name}; expected at most {most:,}")
@@ -76,15 +76,27 @@ def _is_stage(stage: Any) -> bool:
     for name, value in stage.items():
         if type(value) is not _USUAL[name] or (type(value) is str and len(value) > LONGEST_TEXT):
             return False
-    return stage.keys() >= _NEEDED and all(type(side) is int and -1 < side < LARGEST_WHOLE for side in stage["shape"])
+    for side in stage.get("shape", ()):
+        if type(side) is not int or not -1 < side < LARGEST_WHOLE:
+            return False
+    return stage.keys() >= _NEEDED
 
 
 class _Raw:
     """An object of which a part is read later, by whoever knows its type."""
 
 
+_PARTS = tuple[_Raw, ...]  # made once, because to make such a type takes longer than to read an entry
+
+
 def _names(fields: tuple[Any, ...]) -> list[str]:
-    return [below(place, _name, each) for place, each in enumerate(fields)]
+    """Return the names of the fields. One that evidently has none, or no kind, is read for the error."""
+    return [each["name"] if _is_named(each) else below(place, _name, each) for place, each in enumerate(fields)]
+
+
+def _is_named(field: Any) -> bool:
+    texts = (field.get("kind"), field.get("name")) if type(field) is dict else ()
+    return bool(texts) and all(type(each) is str and len(each) <= LONGEST_TEXT for each in texts)
 
 
 def _require_different(stages: list[tuple[str, str, str]]) -> None:

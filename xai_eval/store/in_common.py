@@ -16,9 +16,9 @@ _WINDOW = 32 * 1024
 _TASKS, _PARTS = 64, 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PackedText:
-    """A text, packed.
+    """A text, packed. It is itself alone, because to compare texts takes longer than to look one up.
 
     Attributes:
         packed: what was made of it, for this process and its copies.

@@ -26,7 +26,6 @@ from xai_eval.result.result import (
     restore_field,
     restore_parts,
     restore_stage,
-    stage_positions,
     valid,
 )
 from xai_eval.result.stage import Stage
@@ -53,9 +52,8 @@ def open_result(folder: Path) -> Result:
         common, provenance = in_common(case.task), provenance_of(document)
         common.share(case, provenance)
         text = common.packed(found.text)
-        return _reopened(
-            case, provenance, str(folder), document["digest"], text, kinds, tuple(stage_positions(document))
-        )
+        stages = tuple(map(Stage.restored, document["stages"]))
+        return _reopened(case, provenance, str(folder), document["digest"], text, kinds, stages)
 
 
 def _reopened(
@@ -132,7 +130,7 @@ class _Stored:
     Attributes:
         path: where it is, as text, which takes less memory.
         digest: of the document.
-        packed: the text of the document.
+        packed: the canonical text of the document.
         kinds: fields by name, in order.
         stages: positions of the stages in the document, in order.
     """
@@ -150,14 +148,15 @@ class _Stored:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The document as it was read."""
+        """The document as it was read, without its digest."""
         return _unpacked(self.packed)
 
     def with_parts(self, result: Result) -> Result:
         """Return the result with all fields and stages, as they are on disk. Raises StorageError as `Result.load`."""
-        arrays = read_arrays(self.folder, self.document)
-        with valid(self.folder):
-            return Result(result.case, *restore_parts(self.document, arrays), result.provenance)
+        folder, document = self.folder, self.document
+        arrays = read_arrays(folder, document)
+        with valid(folder):
+            return Result(result.case, *restore_parts(document, arrays, self.stages), result.provenance)
 
     def field(self, name: str) -> Field:
         """Return a field."""

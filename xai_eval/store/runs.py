@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,9 +205,15 @@ def case_folders(folder: Path) -> list[Path]:
         StorageError: the folder, or one of a task in it, cannot be listed, or that of a task is a link.
     """
     with accessible(folder):
-        tasks = [path for path in folder.iterdir() if path.is_dir()] if exists(folder) else []
-        tasks = [path for path in tasks if not is_stray(path.name)]
+        tasks = _folders(folder) if exists(folder) else []
         for task in tasks:
             require_no_links(folder, task)
-        found = [path for task in tasks for path in task.iterdir() if path.is_dir()]
-    return sorted(path for path in found if not path.name.startswith(".") and not is_stray(path.name))
+        found = [path for task in tasks for path in _folders(task) if not path.name.startswith(".")]
+    return sorted(found)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, and links to folders. Listing it tells which entries are folders themselves."""
+    with os.scandir(folder) as entries:
+        found = [folder / each.name for each in entries if each.is_dir(follow_symlinks=False) or Path(each).is_dir()]
+    return [path for path in found if not is_stray(path.name)]

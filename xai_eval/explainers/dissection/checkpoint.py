@@ -122,4 +122,7 @@ class Checkpoints:
 def _vouched_arrays(path: Path, digest: str) -> dict[str, NDArray[Any]] | None:
     """Return the arrays of a file, or None if it is not what was written: its digest is another one."""
     packed = read_bytes(path, _MOST_BYTES)
-    return unpack_arrays(packed, path.name) if hashlib.sha256(packed).hexdigest() == digest else None
+    if hashlib.sha256(packed).hexdigest() != digest:
+        return None
+    # Copies, because torch takes only arrays that can be written to.
+    return {name: each.copy() for name, each in unpack_arrays(packed, path.name).items()}

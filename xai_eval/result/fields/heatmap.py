@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
 from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
-from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, rank_correlation, top_area
+from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, mean, rank_correlation, top_area
 
 Grid = NDArray[np.float64]
 GOLDEN_SIDE = 56
@@ -95,7 +95,7 @@ class Heatmap(Field):
         """The least and the largest value; both are NaN if any value is."""
         # numpy is ten times as slow with half precision.
         values = self.array.astype(np.float32) if self.array.dtype == np.float16 else self.array
-        return float(values.min()), float(values.max())
+        return float(np.minimum.reduce(values, axis=None)), float(np.maximum.reduce(values, axis=None))
 
     @functools.cached_property
     def own_range(self) -> float | None:
@@ -224,8 +224,9 @@ def _block_means(rows: NDArray[Any], count: int) -> Grid:
         side = len(rows) // count
         whole = rows[::side].astype(np.float64)
         for place in range(1, side):
-            whole += rows[place::side]
-        return whole / side
+            whole += rows[place::side].astype(np.float64)  # converted apart, which is faster
+        whole /= side
+        return whole
     starts, sizes = _blocks(len(rows), count)
     sums = rows[starts].astype(np.float64)
     for place in range(1, int(sizes.max())):
@@ -243,7 +244,7 @@ def _blocks(length: int, count: int) -> tuple[NDArray[np.int_], NDArray[np.int_]
 
 def _moved(now: Grid, was: Grid, tolerance: HeatmapTolerance) -> Iterator[Shift]:
     """Yield the change of the mean, and the movement of the centre of mass as a share of the side."""
-    yield Shift("mean", float(now.mean() - was.mean()), tolerance.largest)
+    yield Shift("mean", mean(now) - mean(was), tolerance.largest)
     for axis, each in centre_moved(now, was).items():
         yield Shift(f"centre {axis}", each, tolerance.moved)
 

@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Self
 from xai_eval.disk.typed import entry
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Statement, register
 
+# Made once, because to make such a type takes longer than to read an entry.
+_TEXT, _INDEX, _TEXTS = str | None, int | None, tuple[str, ...]
+
 
 @register
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Label(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        possible = entry(meta, "possible", tuple[str, ...], ())
-        return cls(entry(meta, "text", str | None), entry(meta, "index", int | None), possible)
+        possible = entry(meta, "possible", _TEXTS, ())
+        return cls(entry(meta, "text", _TEXT), entry(meta, "index", _INDEX), possible)
 
     def condensed(self) -> Label:
         """The label alone."""

@@ -19,6 +19,7 @@ from xai_eval.result.map_similarity import centre_moved, iou
 
 # No tolerance may allow less overlap, however noisy an explainer is, because such masks show different places.
 LEAST_OVERLAP = 0.5
+_SHAPE = tuple[int, int]
 
 
 @register
@@ -51,7 +52,7 @@ class Mask(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        shape = entry(meta, "shape", tuple[int, int])
+        shape = entry(meta, "shape", _SHAPE)
         undecided = _unpacked(arrays, "undecided", shape) if "undecided" in arrays else None
         return cls(_unpacked(arrays, "bits", shape), float(entry(meta, "least_iou", float)), undecided)
 
@@ -71,7 +72,7 @@ class Mask(Field):
         # Masks of different shapes have no IoU: their distance is infinite.
         now = self._nearest(golden) if same_shape else self
         overlap = iou(now.array, golden.array) if same_shape else -math.inf
-        statements, shifts = self._statements(golden, overlap), now._moved(golden)
+        statements, shifts = self._statements(golden, overlap), now._moved(golden, overlap)
         yield Difference("1 - IoU", 1.0 - overlap, 1.0 - self.least_iou, statements, shifts, 1.0 - LEAST_OVERLAP)
 
     def _statements(self, golden: Mask, overlap: float) -> Iterator[Statement]:
@@ -82,18 +83,16 @@ class Mask(Field):
             sentence = f"a mask of shape {golden.array.shape} became one of {self.array.shape}"
             yield Statement(Severity.EVIDENCE, "shape", sentence)
 
-    def _moved(self, golden: Mask) -> Iterator[Shift]:
+    def _moved(self, golden: Mask, overlap: float) -> Iterator[Shift]:
         """Yield growth as a share of the area of the golden, and the movement of the centre as a share of the side."""
         area, area_was = int(np.count_nonzero(self.array)), int(np.count_nonzero(golden.array))
         if self.array.shape == golden.array.shape and area and area_was:
             tolerance = 1.0 - self.least_iou
             yield Shift("area", area / area_was - 1.0, tolerance)
-            for axis, each in self._centre_moved(golden).items():
+            same = overlap == 1.0  # as almost always, and much faster
+            moved = {"row": 0.0, "column": 0.0} if same else centre_moved(self.array, golden.array)
+            for axis, each in moved.items():
                 yield Shift(f"centre {axis}", each, tolerance)
-
-    def _centre_moved(self, golden: Mask) -> dict[str, float]:
-        same = np.array_equal(self.array, golden.array)  # as almost always, and much faster
-        return {"row": 0.0, "column": 0.0} if same else centre_moved(self.array, golden.array)
 
 
 def _unpacked(arrays: Arrays, name: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -102,4 +101,4 @@ def _unpacked(arrays: Arrays, name: str, shape: tuple[int, int]) -> NDArray[np.b
     pixels = shape[0] * shape[1]
     if min(shape) < 0 or bits.dtype != np.uint8 or bits.size != -(-pixels // 8):
         raise WrongValue(f"holds {bits.size} of {bits.dtype}; expected the packed bits of {pixels} pixels", f".{name}")
-    return np.unpackbits(bits, count=pixels).reshape(shape).astype(bool)
+    return np.unpackbits(bits, count=pixels).reshape(shape).view(np.bool_)
