@@ -63,11 +63,11 @@ def test_models_compute_as_under_torchs_own_autocast(name):
         expected = net(IMAGE)
     with computing_in(name, CPU), torch.no_grad():
         found = net(IMAGE)
-        assert precision_flags()["autocast"] == autocast_in_use() == name
+        assert precision_flags(CPU)["autocast"] == autocast_in_use() == name
         with in_single(CPU):
             assert autocast_in_use() == "" and torch.equal(net(IMAGE), Small().eval()(IMAGE))
     assert found.dtype == HALVES[name] and torch.equal(found, expected)
-    assert "autocast" not in precision_flags()
+    assert "autocast" not in precision_flags(CPU)
 
 
 @settings(max_examples=20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -17,8 +18,19 @@ def all_seeded(seed: int) -> Iterator[None]:
     state = random.getstate()
     random.seed(seed)
     try:
-        with seeded(seed), torch.random.fork_rng():
+        with seeded(seed), torch.random.fork_rng(devices=_devices()):
             torch.manual_seed(seed)
             yield
     finally:
         random.setstate(state)
+
+
+def _devices() -> range | None:
+    """Return the GPUs whose generators are restored; None for all devices of another kind.
+
+    Torch by itself would start CUDA in a process that computes on its CPU, and warn of several GPUs.
+    """
+    if not torch.cuda.is_available():
+        return None
+    cuda: Any = torch.cuda
+    return range(cuda.device_count() if cuda.is_initialized() else 0)
