@@ -4,7 +4,8 @@ Tensors of a network that was moved there, and whatever is computed from them, s
 that is asked for (`.item()`, `.cpu()`, `if tensor:`) would make the CPU wait for a GPU; each is counted. A copy into
 pinned memory that does not block is no wait: it arrives when the stream is waited for, and holds NaN until then. What
 was copied to the device without blocking must not be written to before. Tensors of several devices in one operation
-are an error, as they are in torch. What a GPU computes otherwise is not simulated.
+are an error, as they are in torch. Random numbers are others than those of the CPU. What a GPU computes otherwise is
+not simulated.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class FarDevice(TorchFunctionMode):
         super().__init__()
         self.free, self.needed = free, needed
         self.pinned, self.coming, self.leaving = set(), [], []
+        self._generator = torch.Generator().manual_seed(1234)
         self.begin()
 
     def begin(self):
@@ -150,6 +152,8 @@ class FarDevice(TorchFunctionMode):
         if name == "copy_":
             return self._copied(args, kwargs)
         self._check_places(func, name, args, kwargs)
+        if name == "normal" and any(map(_is_far, args)):
+            kwargs["generator"] = self._generator
         by_mask = name in ("__getitem__", "__setitem__") and _selects(args[1])
         if (name in _ASKS or by_mask) and (far or any(map(_is_far, args))):
             self.waits[name] += 1

@@ -16,6 +16,8 @@ from small_plan import make_plan
 from torch import nn
 
 from xai_eval.errors import ModelMisbehaves
+from xai_eval.explainers.attribution.methods import explain, find_methods
+from xai_eval.explainers.attribution.question import Question, Settings
 from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.dissection import read_ahead
 from xai_eval.explainers.dissection.by_clip import most_active
@@ -155,6 +157,18 @@ def test_scorecam_takes_fewer_rows_where_they_do_not_fit_and_remembers_it():
 def test_a_full_gpu_is_told_with_what_to_do():
     with pytest.raises(ModelMisbehaves, match=r"too little free memory.*nvidia-smi"), as_model_error("net", (64, 3)):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+
+@pytest.mark.parametrize("name", ["smoothgrad", "gradient_shap"])
+def test_a_method_with_random_numbers_gives_the_same_map_on_a_gpu(name):
+    """A generator of a GPU draws others from the same seed: a golden from a CPU would be a drift on every GPU."""
+    image = torch.rand(1, 3, SIDE, SIDE)
+    settings = Settings(samples=4, batch_size=3)
+    expected = explain(find_methods([name])[0], Question(network(), image, 0 * image, 1, settings), 7)
+    with FarDevice() as device:
+        batch = image.as_subclass(Far)
+        found = explain(find_methods([name])[0], Question(device.moved(network()), batch, 0 * batch, 1, settings), 7)
+    np.testing.assert_array_equal(found, expected)
 
 
 class Resource:
