@@ -79,11 +79,12 @@ class FarDevice(TorchFunctionMode):
         pinned: tensors of pinned memory.
         free: bytes of the device that are free.
         needed: bytes that a pass over eight rows takes.
+        lacks: a type of numbers that it does not have, as MPS has no float64.
     """
 
-    def __init__(self, free=2**36, needed=2**20):
+    def __init__(self, free=2**36, needed=2**20, lacks=None):
         super().__init__()
-        self.free, self.needed = free, needed
+        self.free, self.needed, self.lacks = free, needed, lacks
         self.pinned, self.coming, self.leaving = set(), [], []
         self._generator = torch.Generator().manual_seed(1234)
         self.begin()
@@ -135,6 +136,13 @@ class FarDevice(TorchFunctionMode):
         return network
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
+        found = self._called(func, args, kwargs)
+        for each in found if isinstance(found, (list, tuple)) else [found]:
+            if self.lacks and isinstance(each, Far) and torch.Tensor.dtype.__get__(each) == self.lacks:
+                raise TypeError(f"{func.__name__} gives {self.lacks}, which the device lacks")
+        return found
+
+    def _called(self, func, args, kwargs):
         kwargs, name = dict(kwargs or {}), func.__name__
         far = bool(args) and _is_far(args[0])
         if name == "__get__" and far:
@@ -144,6 +152,7 @@ class FarDevice(TorchFunctionMode):
             if owner is torch.Tensor.is_cuda:
                 return True
         if name == "pin_memory":
+            assert not far, "only memory of the CPU can be pinned"
             return self._pinned(args[0].clone())
         if name in ("to", "cpu", "cuda"):
             return self._to(name, args, kwargs)

@@ -15,6 +15,7 @@ from far_device import Far, FarDevice, Farther
 from small_plan import make_plan
 from torch import nn
 
+from xai_eval import evaluate
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.explainers.attribution.methods import explain, find_methods
 from xai_eval.explainers.attribution.question import Question, Settings
@@ -22,6 +23,7 @@ from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.dissection import read_ahead
 from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.explainers.dissection.image_strips import strips
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.probe_pass import in_this_process, run_probe_pass
@@ -36,6 +38,7 @@ from xai_eval.inputs.models.devices import move
 from xai_eval.inputs.models.later_checks import checked_at_the_end, require
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.models import load_model
 from xai_eval.run.contents import of_process
 
 SIDE, CPU = 16, torch.device("cpu")
@@ -169,6 +172,36 @@ def test_a_method_with_random_numbers_gives_the_same_map_on_a_gpu(name):
         batch = image.as_subclass(Far)
         found = explain(find_methods([name])[0], Question(device.moved(network()), batch, 0 * batch, 1, settings), 7)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "task", "methods"), [("vit", "attributions", "attention_rollout"), ("vit", "cams", "gradcam")]
+)
+def test_models_are_explained_on_a_device_without_double_precision(model, task, methods):
+    with FarDevice(lacks=torch.float64) as device:
+        classifier = load_model(f"scenes:{model}")
+        device.moved(classifier.module)
+        [found] = evaluate(task, model=classifier, images="scenes:1", device="cuda", methods=[methods])
+    assert found[methods].degenerate is None
+
+
+def test_tensors_that_a_preprocessing_has_put_on_a_gpu_stay_there():
+    plan = make_plan(count=4, layers=("layer4",))
+    [dissected] = plan.models
+
+    class OnTheGpu:
+        def __getattr__(self, name):
+            return getattr(dissected.classifier.preprocess, name)
+
+        def __call__(self, image):
+            return dissected.classifier.preprocess(image).as_subclass(Far)
+
+    own = dataclasses.replace(dissected.classifier, preprocess=OnTheGpu())
+    with FarDevice() as device:
+        device.moved(own.module)
+        batch = read_ahead._read(dataclasses.replace(plan, models=(DissectedModel(own, ("layer4",)),)), range(4))
+        assert isinstance(batch.inputs[0], Far) and batch.clip_input.data_ptr() in device.pinned
 
 
 class Resource:

@@ -96,8 +96,8 @@ def _check_places(question: Question, seen: _Seen, patches: Tensor, grid: tuple[
 
 def _centre(changed: Tensor) -> tuple[float, float]:
     """Return the row and the column of the centre of what changed, (h, w); large changes count more."""
-    weights = changed.double().square()
-    rows, columns = (torch.arange(number, device=weights.device) for number in weights.shape)
+    weights = changed.cpu().double().square()
+    rows, columns = (torch.arange(number) for number in weights.shape)
     total = weights.sum()
     return float((weights.sum(1) * rows).sum() / total), float((weights.sum(0) * columns).sum() / total)
 
