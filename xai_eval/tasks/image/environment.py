@@ -94,14 +94,14 @@ def precision_flags(device: torch.device) -> dict[str, bool | str]:
     """
     import torch
 
-    from xai_eval.inputs.models.precision import autocast_in_use
+    from xai_eval.inputs.models.precision import autocast_in_use, convolutions_in_tf32
 
     flags: dict[str, bool | str] = {
         "float32_matmul": _matmul_precision(),
         "mkldnn": bool(torch.backends.mkldnn.enabled),
     }
     if device.type == "cuda":
-        flags["cudnn_tf32"] = bool(torch.backends.cudnn.allow_tf32)
+        flags["cudnn_tf32"] = convolutions_in_tf32()
         flags["cudnn_deterministic"] = bool(torch.backends.cudnn.deterministic)
     dtype = autocast_in_use()
     return {**flags, AUTOCAST: dtype} if dtype else flags
