@@ -238,3 +238,13 @@ def test_what_was_asked_for_holds_on_a_gpu_whatever_newer_setting_a_program_has_
             with computing_in(asked, cuda):
                 assert backend.cudnn.conv.fp32_precision == backend.cuda.matmul.fp32_precision == expected
                 assert precision_flags(cuda)["cudnn_tf32"] == (asked == "tf32")
+
+
+@pytest.mark.parametrize("asked", PRECISIONS)
+def test_what_the_package_computes_itself_is_not_rounded_to_tf32(asked):
+    cuda = torch.device("cuda")
+    with computing_in(asked, cuda):
+        before = arithmetic()
+        with in_single(cuda):
+            assert torch.get_float32_matmul_precision() == "highest" and not rounds_convolutions(cuda)
+        assert arithmetic() == before

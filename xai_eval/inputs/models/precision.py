@@ -69,7 +69,7 @@ def _single(device: torch.device, *, tf32: bool) -> Iterator[None]:
     before = arithmetic()
     try:
         set_single(tf32=tf32)
-        with in_single(device):
+        with _without_autocast(device):
             yield
     finally:
         restore_arithmetic(before)
@@ -96,8 +96,12 @@ def convolutions_in_tf32() -> bool:
         return bool(cudnn.conv.fp32_precision == "tf32")
 
 
-def in_single(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which nothing is computed in half precision."""
+def in_single(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which everything is computed in single precision: nothing in half precision, nor in TF32."""
+    return _single(device, tf32=False)
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
