@@ -80,11 +80,12 @@ class FarDevice(TorchFunctionMode):
         free: bytes of the device that are free.
         needed: bytes that a pass over eight rows takes.
         lacks: a type of numbers that it does not have, as MPS has no float64.
+        by_default: whether new tensors are made there, as after `torch.set_default_device`.
     """
 
-    def __init__(self, free=2**36, needed=2**20, lacks=None):
+    def __init__(self, free=2**36, needed=2**20, lacks=None, by_default=False):
         super().__init__()
-        self.free, self.needed, self.lacks = free, needed, lacks
+        self.free, self.needed, self.lacks, self.by_default = free, needed, lacks, by_default
         self.pinned, self.coming, self.leaving = set(), [], []
         self._generator = torch.Generator().manual_seed(1234)
         self.begin()
@@ -106,6 +107,8 @@ class FarDevice(TorchFunctionMode):
             "max_memory_allocated": lambda _device=None: self.needed,
         }.items():
             self._patches.enter_context(patch.object(torch.cuda, name, stand_in))
+        if self.by_default:
+            self._patches.enter_context(patch.object(torch, "get_default_device", lambda: CUDA))
         return super().__enter__()
 
     def __exit__(self, *given):
@@ -204,7 +207,10 @@ class FarDevice(TorchFunctionMode):
         return value.as_subclass(torch.Tensor).clone().as_subclass(kind) if value is source else value.as_subclass(kind)
 
     def _made(self, func, args, kwargs):
-        device = kwargs.pop("device", None)
+        device = kwargs.pop("device", None) or (CUDA if self.by_default else None)
+        generator = kwargs.get("generator")
+        if generator is not None and torch.device(device or "cpu").type != generator.device.type:
+            raise RuntimeError(f"Expected a {device} device type for generator but found {generator.device}")
         pinned = kwargs.pop("pin_memory", False)
         made = func(*args, **kwargs)
         if pinned:

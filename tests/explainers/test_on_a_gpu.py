@@ -178,9 +178,9 @@ def test_a_method_with_random_numbers_gives_the_same_map_on_a_gpu(name):
 @pytest.mark.parametrize(
     ("model", "task", "methods"), [("vit", "attributions", "attention_rollout"), ("vit", "cams", "gradcam")]
 )
-def test_models_are_explained_on_a_device_without_double_precision(model, task, methods):
-    with FarDevice(lacks=torch.float64) as device:
-        classifier = load_model(f"scenes:{model}")
+def test_models_are_explained_on_a_device_without_double_precision_that_is_the_default(model, task, methods):
+    classifier = load_model(f"scenes:{model}")
+    with FarDevice(lacks=torch.float64, by_default=True) as device:
         device.moved(classifier.module)
         [found] = evaluate(task, model=classifier, images="scenes:1", device="cuda", methods=[methods])
     assert found[methods].degenerate is None

@@ -135,7 +135,7 @@ def _unpacked(packed: _Packed, memory: mmap.mmap, keep: Keep) -> Batch:
 def _at(memory: mmap.mmap, dtype: torch.dtype, shape: Sequence[int], start: int) -> torch.Tensor:
     values = torch.Size(shape).numel()
     if not values:  # no image of the batch could be read
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device="cpu")
     return torch.frombuffer(memory, dtype=dtype, count=values, offset=start).view(shape)
 
 

@@ -139,7 +139,7 @@ class DerivedPreprocessing:
         """A few numbers, four digits each, that differ if a test image is prepared in another way."""
         with random_state_kept():
             tensor = self(_noise()).cpu().double().flatten(1)
-        weights = torch.cos(torch.arange(tensor.shape[1], dtype=torch.float64))
+        weights = torch.cos(torch.arange(tensor.shape[1], dtype=torch.float64, device="cpu"))
         found = [*tensor.mean(1), *tensor.std(1), *(tensor @ weights)]
         return [float(f"{float(value):.4g}") for value in found]
 
