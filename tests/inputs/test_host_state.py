@@ -125,7 +125,7 @@ def test_the_newer_settings_of_precision_are_restored_and_can_be_recorded(node: 
     with host_kept() as restored:
         exec(code, {"torch": torch})
         # torch itself refuses to tell the old setting now.
-        assert precision_flags()["float32_matmul"]
+        assert precision_flags(torch.device("cpu"))["float32_matmul"]
     assert arithmetic() == before
     assert f"torch.backends.{node}.fp32_precision" in restored
 

@@ -15,6 +15,7 @@ from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.model.full_precision import full_precision, rounds_convolutions
 from xai_eval.inputs.models import precision
 from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
+from xai_eval.inputs.models.host_state import host_kept
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.precision import (
     asked_precision,
@@ -63,11 +64,11 @@ def test_models_compute_as_under_torchs_own_autocast(name):
         expected = net(IMAGE)
     with computing_in(name, CPU), torch.no_grad():
         found = net(IMAGE)
-        assert precision_flags()["autocast"] == autocast_in_use() == name
+        assert precision_flags(CPU)["autocast"] == autocast_in_use() == name
         with in_single(CPU):
             assert autocast_in_use() == "" and torch.equal(net(IMAGE), Small().eval()(IMAGE))
     assert found.dtype == HALVES[name] and torch.equal(found, expected)
-    assert "autocast" not in precision_flags()
+    assert "autocast" not in precision_flags(CPU)
 
 
 @settings(max_examples=20)
@@ -222,3 +223,28 @@ def test_a_worker_of_a_dissection_computes_in_it(monkeypatch):
     shard = ray_engine._Shard(range(1), ())
     assert ray_engine._Shards(plan, "bfloat16").begin()(shard) == "bfloat16"
     assert ray_engine._Shards(plan, "default").begin()(shard) == ""
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="torch has it since 2.9")
+@pytest.mark.parametrize("node", ["", "cudnn", "cudnn.conv", "cuda.matmul"])
+@pytest.mark.parametrize("value", ["tf32", "ieee"])
+def test_what_was_asked_for_holds_on_a_gpu_whatever_newer_setting_a_program_has_made(node, value):
+    """If all of cuDNN is set to TF32, its older switch is not heard, and torch then refuses to tell where it stands."""
+    backend, cuda = torch.backends, torch.device("cuda")
+    with host_kept():
+        exec(f"torch.backends{'.' * bool(node)}{node}.fp32_precision = value")
+        assert isinstance(precision_flags(cuda)["cudnn_tf32"], bool)
+        for asked, expected in (("highest", "ieee"), ("tf32", "tf32")):
+            with computing_in(asked, cuda):
+                assert backend.cudnn.conv.fp32_precision == backend.cuda.matmul.fp32_precision == expected
+                assert precision_flags(cuda)["cudnn_tf32"] == (asked == "tf32")
+
+
+@pytest.mark.parametrize("asked", PRECISIONS)
+def test_what_the_package_computes_itself_is_not_rounded_to_tf32(asked):
+    cuda = torch.device("cuda")
+    with computing_in(asked, cuda):
+        before = arithmetic()
+        with in_single(cuda):
+            assert torch.get_float32_matmul_precision() == "highest" and not rounds_convolutions(cuda)
+        assert arithmetic() == before

@@ -106,6 +106,6 @@ def _machine(device: torch.device) -> Machine:
         device=device_name(device),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         threads=torch.get_num_threads(),
-        precision={name: str(value) for name, value in precision_flags().items()},
+        precision={name: str(value) for name, value in precision_flags(device).items()},
         versions=library_versions(_LIBRARIES),
     )

@@ -144,7 +144,7 @@ def of_process(device: torch.device) -> Contents:
         "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "device": device_name(device),
         "threads": str(torch.get_num_threads()),
-        "the settings of precision": json.dumps(precision_flags(), sort_keys=True),
+        "the settings of precision": json.dumps(precision_flags(device), sort_keys=True),
     }
     return {**machine, **_installed()}
 

@@ -33,6 +33,7 @@ from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process
 from xai_eval.explainers.dissection.strongest_maps import SHOWN
 from xai_eval.inputs.clip.clip import Clip, ClipPreprocessing
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.later_checks import checked_at_the_end
 from xai_eval.inputs.probes.probe_set import ProbeSet
 
 _NETWORK, _LAYERS, _MODELS = "resnet18", ("layer2", "layer3", "layer4"), 2
@@ -162,16 +163,21 @@ def _run(classifier: Classifier, batch: Tensor) -> None:
 
 
 def _prepared(plan: DissectionPlan) -> list[Tensor]:
-    """Return a prepared batch for each model, and for CLIP."""
+    """Return a prepared batch for each model, and for CLIP, on its device."""
     images = _decoded(plan, range(min(plan.batch_size, len(plan.probe))))
-    prepared = [torch.stack([model.classifier.preprocess(each) for each in images]) for model in plan.models]
-    return prepared if plan.clip is None else [*prepared, torch.stack([plan.clip.preprocess(each) for each in images])]
+
+    def batch(user: Classifier | Clip) -> Tensor:
+        return torch.stack([user.preprocess(each) for each in images]).to(user.device)
+
+    classifiers = [batch(model.classifier) for model in plan.models]
+    return classifiers if plan.clip is None else [*classifiers, batch(plan.clip)]
 
 
 def _bare(plan: DissectionPlan, prepared: list[Tensor]) -> None:
     """Run the models as often as the images need it, always on the same batch."""
     batches = -(-len(plan.probe) // plan.batch_size)
-    with torch.no_grad():
+    # As in ours, no batch is waited for.
+    with torch.no_grad(), checked_at_the_end():
         for model, batch in zip(plan.models, prepared, strict=False):
             for _ in range(batches):
                 _run(model.classifier, batch)

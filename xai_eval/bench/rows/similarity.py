@@ -133,7 +133,7 @@ def _opened(size: Size, name: str, device: torch.device) -> Iterator[Contest]:
 
 
 def _ours(name: str, similarity: Tensor, activations: Tensor) -> Floats:
-    if similarity.is_cuda:
+    if similarity.device.type != "cpu":
         return scores_on_device(name, similarity, activations)
     return SIMILARITIES[name](similarity.numpy(), activations.numpy())
 

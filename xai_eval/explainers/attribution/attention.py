@@ -96,8 +96,8 @@ def _check_places(question: Question, seen: _Seen, patches: Tensor, grid: tuple[
 
 def _centre(changed: Tensor) -> tuple[float, float]:
     """Return the row and the column of the centre of what changed, (h, w); large changes count more."""
-    weights = changed.double().square()
-    rows, columns = (torch.arange(number, device=weights.device) for number in weights.shape)
+    weights = changed.cpu().double().square()
+    rows, columns = (torch.arange(number, device="cpu") for number in weights.shape)
     total = weights.sum()
     return float((weights.sum(1) * rows).sum() / total), float((weights.sum(0) * columns).sum() / total)
 
@@ -105,7 +105,7 @@ def _centre(changed: Tensor) -> tuple[float, float]:
 def _changed(question: Question, seen: _Seen, rows: slice, columns: slice) -> Tensor:
     """Return how much each token changes in the first layer if noise is added to a part of the image, (N,)."""
     noisy = question.batch.detach().clone()
-    noise = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(0)).to(noisy)
+    noise = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(noisy)
     noisy[..., rows, columns] += noise[..., rows, columns]
     # Heads are not added before: what changes in one head can cancel out what changes in another.
     return (_record(question, noisy.requires_grad_(True)).diagonal - seen.diagonal).abs().sum(0)

@@ -9,6 +9,7 @@ from captum.attr import GradientShap, InputXGradient, IntegratedGradients, Noise
 from torch import Tensor
 
 from xai_eval.explainers.attribution.question import Question
+from xai_eval.explainers.model.random_state import noise_of_the_cpu
 
 
 def saliency(question: Question) -> Tensor:
@@ -38,14 +39,15 @@ def integrated_gradients(question: Question) -> Tensor:
 def smoothgrad(question: Question) -> Tensor:
     """Mean of the saliency over noisy copies of the image (Smilkov et al. 2017), absolute as `saliency` is."""
     settings, values = question.settings, question.batch.detach()
-    found: Tensor = NoiseTunnel(Saliency(question.module)).attribute(
-        question.batch,
-        nt_type="smoothgrad",
-        nt_samples=settings.samples,
-        nt_samples_batch_size=min(settings.batch_size, settings.samples),
-        stdevs=settings.noise * float(values.max() - values.min()),
-        target=question.target,
-    )
+    with noise_of_the_cpu(values.device):
+        found: Tensor = NoiseTunnel(Saliency(question.module)).attribute(
+            question.batch,
+            nt_type="smoothgrad",
+            nt_samples=settings.samples,
+            nt_samples_batch_size=min(settings.batch_size, settings.samples),
+            stdevs=settings.noise * float(values.max() - values.min()),
+            target=question.target,
+        )
     return found
 
 

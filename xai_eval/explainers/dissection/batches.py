@@ -102,4 +102,4 @@ def _prepared(preprocess: Preprocessing, drawn: Sequence[tuple[ProbeImage, Image
             f"the preprocessing gives tensors of several shapes ({shapes}); expected one, because images go through "
             "the model in batches. Let the preprocessing resize and crop every image to one size."
         )
-    return torch.stack(prepared) if prepared else torch.empty(0)
+    return torch.stack(prepared) if prepared else torch.empty(0, device="cpu")

@@ -24,6 +24,8 @@ Floats = NDArray[np.float32]
 # Published number of top images, for the functions that use only the images on which a unit is most active.
 _TOP_K = {"soft_wpmi": 100, "wpmi": 28}
 _MANY_WORDS = 100
+# The functions for devices sum in double precision, which MPS lacks.
+_OF_THE_CPU = ("cpu", "mps")
 # rank_reorder orders 5 % of the images, and one image alone has no order: 5 % of 40 are 2.
 _LEAST_FOR_RANKS = 40
 
@@ -125,7 +127,7 @@ def label_by_clip(
     if similarity.top_k is not None:
         # There are fewer images than planned if some could not be read.
         parameters["top_k"] = min(similarity.top_k, len(activations))
-    if torch.device(device).type != "cpu":
+    if torch.device(device).type not in _OF_THE_CPU:
         images, words, units = (torch.from_numpy(each).to(device) for each in (embeddings, concepts, activations))
         with in_single(images.device):
             return scores_on_device(similarity.name, images @ words.T, units, **parameters)

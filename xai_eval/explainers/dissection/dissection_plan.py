@@ -88,7 +88,8 @@ class DissectedModel:
         """
         shape = prepared_shape(classifier.preprocess)
         # The example is noise, because an image of one colour would hide that a model mixes up axes.
-        example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+        noise = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0), device="cpu")
+        example = noise.to(classifier.device)
         with torch.no_grad(), as_model_error(classifier.name, example.shape):
             logits(classifier, example)
             return cls(classifier, layers, best_memory_format(classifier.scoring, example))

@@ -204,4 +204,4 @@ def _interpolation(old: int, new: int) -> NDArray[np.float32]:
 
     Bilinear interpolation is linear interpolation along one axis, then along the other.
     """
-    return F.interpolate(torch.eye(old)[None], size=new, mode="linear", align_corners=False)[0].numpy()
+    return F.interpolate(torch.eye(old, device="cpu")[None], size=new, mode="linear", align_corners=False)[0].numpy()

@@ -74,7 +74,7 @@ class TopValues:
                 f"{kept} were kept. Keep values_to_keep() of all positions of the probe set."
             )
         descending = self.count - 1 - lower
-        pair = self.values[:, [descending, max(descending - 1, 0)]].double().cpu().numpy()
+        pair = self.values[:, [descending, max(descending - 1, 0)]].cpu().double().numpy()
         # numpy itself interpolates between the two values, so the rounding is the same as that of `np.quantile`.
         return np.asarray(np.quantile(pair, part, axis=1))
 

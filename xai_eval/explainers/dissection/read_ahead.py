@@ -54,7 +54,7 @@ def read_ahead(plan: DissectionPlan, batches: Sequence[range]) -> Generator[Batc
     processes = processes_for(plan, len(batches))
     if processes is None:
         return read_by_threads(plan, batches)
-    return read_by_processes(plan, batches, processes.count, processes.room, torch.Tensor.pin_memory)
+    return read_by_processes(plan, batches, processes.count, processes.room, _pinned)
 
 
 def processes_for(plan: DissectionPlan, batches: int) -> Processes | None:
@@ -116,4 +116,9 @@ def _bytes_of_a_batch(plan: DissectionPlan) -> int:
 def _read(plan: DissectionPlan, positions: range) -> Batch:
     """Read a batch into memory from which a GPU copies it beside its other work; on a CPU, into any."""
     batch = read_batch(plan, positions)
-    return batch.kept(torch.Tensor.pin_memory) if _on(plan, "cuda") else batch
+    return batch.kept(_pinned) if _on(plan, "cuda") else batch
+
+
+def _pinned(tensor: torch.Tensor) -> torch.Tensor:
+    """Copy a tensor into pinned memory; what a preprocessing has put on a GPU stays there."""
+    return tensor.pin_memory() if tensor.device.type == "cpu" else tensor

@@ -8,6 +8,7 @@ errors are its own; and if a copy is killed, what it had to read is read here.
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import multiprocessing
 import signal
@@ -134,7 +135,7 @@ def _unpacked(packed: _Packed, memory: mmap.mmap, keep: Keep) -> Batch:
 def _at(memory: mmap.mmap, dtype: torch.dtype, shape: Sequence[int], start: int) -> torch.Tensor:
     values = torch.Size(shape).numel()
     if not values:  # no image of the batch could be read
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device="cpu")
     return torch.frombuffer(memory, dtype=dtype, count=values, offset=start).view(shape)
 
 
@@ -171,6 +172,8 @@ def _serve(
 ) -> None:
     """Read the batches that the pipe asks for, until its other end is closed, as when the process there is killed."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # What is garbage of the process before stays: to free pinned memory, say, would call CUDA, which no copy can.
+    gc.freeze()
     # The threads that torch had are not copied, and it would wait for them.
     torch.set_num_threads(1)
     for each in others:

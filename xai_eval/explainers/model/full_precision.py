@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
-from xai_eval.inputs.models.precision import asked_precision, set_single
+from xai_eval.inputs.models.precision import asked_precision, convolutions_in_tf32, set_single
 from xai_eval.result.precisions import TF32
 
 
@@ -40,10 +39,4 @@ def rounds_convolutions(device: torch.device) -> bool:
     """
     if torch.is_autocast_enabled(device.type):
         return True
-    if device.type != "cuda":
-        return False
-    try:
-        return bool(torch.backends.cudnn.allow_tf32)
-    except RuntimeError:  # torch refuses to tell after one of its newer settings was set
-        cudnn: Any = torch.backends.cudnn
-        return bool(cudnn.conv.fp32_precision == "tf32")
+    return device.type == "cuda" and convolutions_in_tf32()

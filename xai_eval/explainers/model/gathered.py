@@ -24,7 +24,7 @@ def gathered(batches: Iterable[torch.Tensor], count: int) -> NDArray[Any]:
     rest = iter(batches)
     first = next(rest)
     on_cuda, start = first.device.type == "cuda", 0
-    rows = torch.empty((count, *first.shape[1:]), dtype=first.dtype, pin_memory=on_cuda)
+    rows = torch.empty((count, *first.shape[1:]), dtype=first.dtype, device="cpu", pin_memory=on_cuda)
     for batch in itertools.chain([first], rest):
         rows[start : start + len(batch)].copy_(batch, non_blocking=on_cuda)
         start += len(batch)

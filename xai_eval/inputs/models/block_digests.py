@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.disk.quick_zlib import quick_zlib
+from xai_eval.inputs.models.later_checks import read_together
 
 NamedTensors = Sequence[tuple[str, Tensor]]
 
@@ -75,11 +76,10 @@ def _same_values(before: Any, now: NamedTensors) -> bool:
 
 
 def _same_bits(pairs: Sequence[tuple[Any, Tensor]]) -> bool:
-    """Whether copies have the devices, types, shapes and bits of their tensors. This waits for the device once."""
+    """Whether copies have the devices, types, shapes and bits of their tensors. This waits for each device once."""
     if not all(isinstance(kept, Tensor) and _kind(kept) == _kind(each) for kept, each in pairs):
         return False
-    changed = [(_bits(kept) != _bits(each)).any() for kept, each in pairs]
-    return not changed or not bool(torch.stack(changed).any())
+    return not any(read_together([(_bits(kept) != _bits(each)).any() for kept, each in pairs]))
 
 
 def _kind(tensor: Tensor) -> tuple[object, ...]:

@@ -226,7 +226,7 @@ def _attention_follows(found: TracedPass, layer: _Layer) -> bool:
 def _exchanges(traced: TracedPass, earlier: _Layer, later: _Layer) -> bool:
     """Whether one place of the later layer depends on more of the earlier one than the places under it."""
     place = later.layout(later.call.output)[0, :, later.layout.grid[0] // 2, later.layout.grid[1] // 2]
-    gradient = traced.gradient(place.double().square().sum(), earlier.call.output)
+    gradient = traced.gradient(place.cpu().double().square().sum(), earlier.call.output)
     reached = int((earlier.layout(gradient) != 0).any(dim=1).sum())
     rows, columns = (-(-a // b) for a, b in zip(earlier.layout.grid, later.layout.grid, strict=True))
     return reached > rows * columns

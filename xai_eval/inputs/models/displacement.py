@@ -162,7 +162,7 @@ def _elsewhere(strengths: Tensor) -> float:
     views = torch.einsum("bpi,bqj->bpqij", rows, columns).reshape(len(_BLURS), parts**2, h * w)
     # By place, how well its answers fit the view of each place.
     fits = (answers.T @ _unit(views - views.mean(dim=1, keepdim=True))).amax(0)
-    centres = torch.cartesian_prod((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w)
+    centres = torch.cartesian_prod((torch.arange(h, device="cpu") + 0.5) / h, (torch.arange(w, device="cpu") + 0.5) / w)
     distant = (centres[:, None] - centres[None]).abs().amax(2) > _DISTANT
     best = fits.masked_fill(~distant, -1.0).amax(1)
     return float(((best > _ELSEWHERE) & (best > fits.diagonal() + _ELSEWHERE_BY)).to(_PRECISION).mean())
@@ -180,11 +180,11 @@ def _outer(rows: Tensor, columns: Tensor) -> Tensor:
 
 def _views(parts: int, side: int) -> Tensor:
     """Return which share of each place lies over each part, along one side: (blurs, scales, shifts, parts, places)."""
-    points = (torch.arange(side * _STEPS, dtype=_PRECISION) + 0.5) / (side * _STEPS)
-    shifts = torch.tensor(_SHIFTS, dtype=_PRECISION)[:, None]
-    scales = torch.tensor(_SCALES, dtype=_PRECISION)[:, None, None]
+    points = (torch.arange(side * _STEPS, dtype=_PRECISION, device="cpu") + 0.5) / (side * _STEPS)
+    shifts = torch.tensor(_SHIFTS, dtype=_PRECISION, device="cpu")[:, None]
+    scales = torch.tensor(_SCALES, dtype=_PRECISION, device="cpu")[:, None, None]
     seen = (points - 0.5 - shifts) / scales + 0.5  # what a point of the layer sees
-    edges = torch.arange(parts, dtype=_PRECISION)[:, None] / parts
+    edges = torch.arange(parts, dtype=_PRECISION, device="cpu")[:, None] / parts
     inside = (seen[:, :, None] >= edges) & (seen[:, :, None] < edges + 1 / parts)
     blurred = torch.stack([inside.to(_PRECISION) @ _blur(points, each) for each in _BLURS])
     return blurred.reshape(*blurred.shape[:-1], side, _STEPS).mean(-1)
@@ -192,6 +192,6 @@ def _views(parts: int, side: int) -> Tensor:
 
 def _blur(points: Tensor, width: float) -> Tensor:
     if width == 0:
-        return torch.eye(len(points), dtype=_PRECISION)
+        return torch.eye(len(points), dtype=_PRECISION, device="cpu")
     weights = torch.exp(-0.5 * ((points[:, None] - points) / width) ** 2)
     return (weights / weights.sum(dim=1, keepdim=True)).T

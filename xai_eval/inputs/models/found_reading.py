@@ -335,7 +335,7 @@ def _as_features(numbers: _Numbers) -> str:
 
 def _check_whole(numbers: _Numbers, model: str) -> None:
     """Refuse shares of another whole than 1, such as per cent, of which softmax would make other numbers."""
-    first, second = (each.detach().double() for each in numbers.both)
+    first, second = (each.detach().cpu().double() for each in numbers.both)
     change, whole = second - first, float(first.sum())
     differs = float(change.abs().sum()) > ROUNDING * whole
     if numbers.never_negative and differs and abs(float(change.sum())) <= ROUNDING * float(change.abs().sum()):

@@ -52,8 +52,18 @@ def checked_at_the_end() -> Iterator[None]:
 
 
 def _look_at(checks: Sequence[_Check]) -> None:
-    if not checks:
-        return
-    for check, holds in zip(checks, torch.stack([each.holds for each in checks]).tolist(), strict=True):
+    for check, holds in zip(checks, read_together([each.holds for each in checks]), strict=True):
         if not holds:
             check.complain()
+
+
+def read_together(flags: Sequence[torch.Tensor]) -> list[bool]:
+    """Return the values of single bools, in order. Each device among theirs is waited for once."""
+    by_device: dict[torch.device, list[int]] = {}
+    for place, flag in enumerate(flags):
+        by_device.setdefault(flag.device, []).append(place)
+    found = [False] * len(flags)
+    for places in by_device.values():
+        for place, value in zip(places, torch.stack([flags[each] for each in places]).tolist(), strict=True):
+            found[place] = value
+    return found

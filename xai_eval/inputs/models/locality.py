@@ -51,10 +51,10 @@ def _probe(batch: Tensor, row: int, column: int, noise: torch.Generator) -> Prob
     height, width = batch.shape[2:]
     rows = slice(row * height // _PARTS, (row + 1) * height // _PARTS)
     columns = slice(column * width // _PARTS, (column + 1) * width // _PARTS)
-    changed, part = batch.clone(), torch.zeros(height, width)
+    changed, part = batch.clone(), torch.zeros(height, width, device="cpu")
     spread = max(float(batch.std()), 0.1)
-    values = torch.randn(changed[:, :, rows, columns].shape, generator=noise) * spread + float(batch.mean())
-    changed[:, :, rows, columns] = values.to(batch)
+    values = torch.randn(changed[:, :, rows, columns].shape, generator=noise, device="cpu")
+    changed[:, :, rows, columns] = (values * spread + float(batch.mean())).to(batch)
     part[rows, columns] = 1
     return Probe(changed, part)
 
@@ -166,9 +166,9 @@ def _answer(layout: Layout, strengths: Tensor) -> Tensor:
     # A class token may answer much more than all places together.
     others = layout.others(strengths).clamp(max=float(places.max()))
     total = places.sum()
-    return torch.cat([places, others]) / total if total > 0 else torch.zeros(len(places) + len(others))
+    return torch.cat([places, others]) / total if total > 0 else torch.zeros_like(torch.cat([places, others]))
 
 
 def _right_answer(layout: Layout, part: Tensor) -> Tensor:
     places = adaptive_avg_pool2d(part[None, None], layout.grid).flatten()
-    return torch.cat([places / places.sum(), torch.zeros(layout.before + layout.behind)])
+    return torch.cat([places / places.sum(), places.new_zeros(layout.before + layout.behind)])

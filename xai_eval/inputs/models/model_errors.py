@@ -19,6 +19,10 @@ _REMEDIES = {
         "The model writes into a tensor that its gradient needs, so that it could not be trained either. Write into a "
         "copy (clone), or take what needs no gradients (the task lime, or occlusion)."
     ),
+    "out of memory": (
+        "The GPU has too little free memory. End other programs on it (nvidia-smi lists them), choose a smaller "
+        "batch size where the task has one, or --device cpu."
+    ),
     "function being vmapped": (
         "What torch.func.vmap computes inside the model cannot be watched. Call its networks one after the other, or "
         "take a task that needs no layer (attributions, lime)."

@@ -6,7 +6,7 @@ and a replaced layer behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import Parameter
 
+from xai_eval.inputs.models.later_checks import read_together
 from xai_eval.inputs.models.own_methods import buffers_of, parameters_of
 
 
@@ -45,8 +46,7 @@ def lent(module: nn.Module) -> Iterator[None]:
     """
     with ExitStack() as stack, torch.no_grad():
         values = {id(each): each for part in module.modules() for each in _values(part)}
-        for each in values.values():
-            stack.callback(_value_restorer(each))
+        stack.callback(_values_restorer(list(values.values())))
         for part in module.modules():
             stack.callback(_attribute_restorer(part))
         with torch.enable_grad(), preserved(module):
@@ -71,15 +71,24 @@ def _values(module: nn.Module) -> Iterator[torch.Tensor]:
     yield from buffers_of(module, recurse=False)
 
 
-def _value_restorer(tensor: torch.Tensor) -> Callable[[], None]:
-    data, values = tensor.data, tensor.detach().clone()
+def _values_restorer(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
+    kept = [(each, each.data, each.detach().clone()) for each in tensors]
 
     def restore() -> None:
-        tensor.data = data
-        if not torch.equal(data, values):
+        for tensor, data, _ in kept:
+            tensor.data = data
+        for data, values in _changed([(data, values) for _, data, values in kept]):
             data.copy_(values)
 
     return restore
+
+
+def _changed(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the pairs of which the tensors differ. A device is waited for once, not once per tensor of the model."""
+    far = [pair for pair in pairs if pair[0].device.type not in ("cpu", "meta")]
+    flags = read_together([(data != values).any() for data, values in far])
+    here = [pair for pair in pairs if pair[0].device.type == "cpu" and not torch.equal(*pair)]
+    return [*here, *(pair for pair, differs in zip(far, flags, strict=True) if differs)]
 
 
 def _attribute_restorer(module: nn.Module) -> Callable[[], None]:

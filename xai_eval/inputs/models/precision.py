@@ -65,7 +65,7 @@ def _single(device: torch.device, *, tf32: bool) -> Iterator[None]:
     before = arithmetic()
     try:
         set_single(tf32=tf32)
-        with in_single(device):
+        with _without_autocast(device):
             yield
     finally:
         restore_arithmetic(before)
@@ -75,15 +75,29 @@ def set_single(*, tf32: bool) -> None:
     """Let single precision be rounded to TF32 in products and convolutions, or nowhere."""
     torch.backends.cudnn.allow_tf32 = tf32
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    backend: Any = torch.backends.mkldnn
-    for name in ("conv", "rnn"):  # torch 2.9 and later
-        node = getattr(backend, name, None)
-        if node is not None and hasattr(node, "fp32_precision"):
-            node.fp32_precision = "ieee"
+    # In torch 2.9 and later, these also hold where a program has set another precision for all of a library.
+    for library, precision in ((torch.backends.cudnn, "tf32" if tf32 else "ieee"), (torch.backends.mkldnn, "ieee")):
+        for name in ("conv", "rnn"):
+            node: Any = getattr(library, name, None)
+            if node is not None and hasattr(node, "fp32_precision"):
+                node.fp32_precision = precision
 
 
-def in_single(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which nothing is computed in half precision."""
+def convolutions_in_tf32() -> bool:
+    """Whether convolutions on a GPU are rounded to TF32."""
+    try:
+        return bool(torch.backends.cudnn.allow_tf32)
+    except RuntimeError:  # torch refuses to tell after one of its newer settings was set
+        cudnn: Any = torch.backends.cudnn
+        return bool(cudnn.conv.fp32_precision == "tf32")
+
+
+def in_single(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which everything is computed in single precision: nothing in half precision, nor in TF32."""
+    return _single(device, tf32=False)
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -182,6 +182,6 @@ def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected
         parameters=parameters,
         versions=library_versions(LIBRARIES),
         device=device_name(models[0].classifier.device),
-        precision=precision_flags(),
+        precision=precision_flags(models[0].classifier.device),
         seed=request.seed,
     )

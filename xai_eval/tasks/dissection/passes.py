@@ -121,7 +121,7 @@ def _environment(request: Request) -> dict[str, Any]:
     return {
         "versions": library_versions(LIBRARIES),
         "device": device_name(device),
-        "precision": precision_flags(),
+        "precision": precision_flags(device),
     }
 
 

@@ -66,7 +66,7 @@ def provenance(classifier: Classifier, image: LabelledImage, libraries: Iterable
         },
         versions=library_versions(libraries),
         device=device_name(classifier.device),
-        precision=precision_flags(),
+        precision=precision_flags(classifier.device),
         seed=seed,
     )
 
@@ -87,18 +87,21 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def precision_flags() -> dict[str, bool | str]:
-    """Return the flags of torch that change arithmetic on this machine, and autocast if it is on now."""
+def precision_flags(device: torch.device) -> dict[str, bool | str]:
+    """Return the flags of torch that change arithmetic on a device, and autocast if it is on now.
+
+    A flag of GPUs is left out if the model is on a CPU: with a GPU beside it, the same is computed.
+    """
     import torch
 
-    from xai_eval.inputs.models.precision import autocast_in_use
+    from xai_eval.inputs.models.precision import autocast_in_use, convolutions_in_tf32
 
     flags: dict[str, bool | str] = {
         "float32_matmul": _matmul_precision(),
         "mkldnn": bool(torch.backends.mkldnn.enabled),
     }
-    if torch.cuda.is_available():
-        flags["cudnn_tf32"] = bool(torch.backends.cudnn.allow_tf32)
+    if device.type == "cuda":
+        flags["cudnn_tf32"] = convolutions_in_tf32()
         flags["cudnn_deterministic"] = bool(torch.backends.cudnn.deterministic)
     dtype = autocast_in_use()
     return {**flags, AUTOCAST: dtype} if dtype else flags

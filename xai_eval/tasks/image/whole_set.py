@@ -57,7 +57,7 @@ def image_set_provenance(setup: ExplanationSetup, libraries: Iterable[str]) -> P
         },
         versions=library_versions(libraries),
         device=device_name(classifier.device),
-        precision=precision_flags(),
+        precision=precision_flags(classifier.device),
         seed=setup.seed,
     )
 

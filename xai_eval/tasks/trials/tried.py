@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
 
 from xai_eval.errors import LibraryMisbehaves, error_line
@@ -21,7 +21,8 @@ def tried(step: str, library: str) -> Iterator[None]:
         LibraryMisbehaves: anything was raised, also an error of this package, which would blame a model.
     """
     try:
-        yield
+        with _on_the_cpu():
+            yield
     except (Exception, SystemExit) as error:
         raise LibraryMisbehaves(
             step,
@@ -31,6 +32,13 @@ def tried(step: str, library: str) -> Iterator[None]:
             f"image is the cause. Install another version of {library} (the one that the goldens were accepted with is "
             "in their provenance), or report this with `xai-eval --version`.",
         ) from error
+
+
+def _on_the_cpu() -> AbstractContextManager[object]:
+    """Return a context in which new tensors are made on the CPU, as what is tried is, whatever the default device."""
+    import torch
+
+    return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
 
 
 def _first(error: BaseException) -> BaseException:

@@ -34,7 +34,14 @@ def rows_at_once(model: nn.Module, image: Tensor, reserved: int = 0) -> int:
     known, key = _found.setdefault(model, {}), (str(image.device), tuple(image.shape[1:]))
     if key not in known:
         needed = _bytes_per_row(model, image)
-        known[key] = rows_that_fit(torch.cuda.mem_get_info(image.device)[0] - reserved, needed)
+        known[key] = rows_that_fit(_free(image.device) - reserved, needed)
+    return known[key]
+
+
+def fewer_rows(model: nn.Module, image: Tensor) -> int:
+    """Return half of what `rows_at_once` has found, because it did not fit, and let that hold from now on."""
+    known, key = _found[model], (str(image.device), tuple(image.shape[1:]))
+    known[key] = max(ON_CPU, known[key] // 2)
     return known[key]
 
 
@@ -49,6 +56,12 @@ def rows_that_fit(free: int, needed: int) -> int:
     while rows > ON_CPU and rows * needed > _SHARE * free:
         rows //= 2
     return rows
+
+
+def _free(device: torch.device) -> int:
+    """Return the free bytes of a GPU, with those that torch keeps for later: it gives them back before it fails."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
 
 
 def _bytes_per_row(model: nn.Module, image: Tensor) -> int:

@@ -14,7 +14,7 @@ from pytorch_grad_cam import ScoreCAM
 from torch import Tensor, nn
 
 from xai_eval.explainers.cam.fast.folding import folded_batch_norms
-from xai_eval.explainers.cam.fast.rows_at_once import rows_at_once
+from xai_eval.explainers.cam.fast.rows_at_once import ON_CPU, fewer_rows, rows_at_once
 from xai_eval.explainers.model.full_precision import rounds_convolutions
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.models.layout import Layout
@@ -58,7 +58,14 @@ class _BatchedScoreCAM(ScoreCAM):  # type: ignore[misc]  # the library has no ty
         # The library makes the masks and all masked images first.
         reserved = _TENSORS * activations.shape[1] * input_tensor[0].numel() * input_tensor.element_size()
         self.batch_size = rows_at_once(self._module, input_tensor[:1], reserved)
-        return super().get_cam_weights(input_tensor, target_layer, targets, activations, grads)
+        while True:
+            try:
+                return super().get_cam_weights(input_tensor, target_layer, targets, activations, grads)
+            except torch.OutOfMemoryError:
+                if self.batch_size <= ON_CPU:
+                    raise
+            # Another program has taken memory since. Here the error is gone, and with it the tensors of its frames.
+            self.batch_size = fewer_rows(self._module, input_tensor[:1])
 
 
 class MaskScorer:

@@ -61,7 +61,7 @@ class DerivedPreprocessing:
         values = self._known_values()
         view = np.clip(np.round(values.backwards(tensor)), 0, 255).astype(np.uint8)
         again = values.forwards(torch.from_numpy(view)[None])[0]
-        off = np.abs((again.double() - tensor.double().cpu()).numpy()).max(axis=(1, 2))
+        off = np.abs((again.cpu().double() - tensor.cpu().double()).numpy()).max(axis=(1, 2))
         wrong = off > _rounding(values, tensor)
         if wrong.any():
             size = f"{image.width} x {image.height} px"
@@ -138,8 +138,8 @@ class DerivedPreprocessing:
     def _sketch(self) -> list[float]:
         """A few numbers, four digits each, that differ if a test image is prepared in another way."""
         with random_state_kept():
-            tensor = self(_noise()).double().flatten(1)
-        weights = torch.cos(torch.arange(tensor.shape[1], dtype=torch.float64, device=tensor.device))
+            tensor = self(_noise()).cpu().double().flatten(1)
+        weights = torch.cos(torch.arange(tensor.shape[1], dtype=torch.float64, device="cpu"))
         found = [*tensor.mean(1), *tensor.std(1), *(tensor @ weights)]
         return [float(f"{float(value):.4g}") for value in found]
 
@@ -219,7 +219,7 @@ def _rounding(values: Values, tensor: torch.Tensor) -> NDArray[np.float64]:
 
 
 def _stretched(tensor: torch.Tensor) -> NDArray[np.uint8]:
-    values = tensor.double().cpu().numpy()
+    values = tensor.cpu().double().numpy()
     low, high = float(values.min()), float(values.max())
     levels = np.round((values - low) / (high - low or 1.0) * 255).astype(np.uint8)
     colours = levels[:3] if len(levels) >= 3 else np.repeat(levels[:1], 3, axis=0)

@@ -191,7 +191,7 @@ def _plain(colour: Sequence[int]) -> Image.Image:
 
 
 def _numpy(tensor: torch.Tensor) -> Floats:
-    return np.asarray(tensor.double().cpu().numpy())
+    return np.asarray(tensor.cpu().double().numpy())
 
 
 def _digits(value: float) -> float:
