@@ -1,4 +1,4 @@
-"""Faults behind new weights that are on record, and faults in what had no stage of its own.
+"""Faults behind new weights that are on record, and faults in what had no stage of its own, or a loose limit.
 
 After weights changed on record, all that follows from them is expected to move. A step that a library or this package
 computes otherwise at the same time then shows in its trial alone.
@@ -66,6 +66,11 @@ def negative(original: Change) -> Change:
 
 def warmer(original: Change) -> Change:
     return lambda self, scores: original(self, scores / 1.5)
+
+
+def without_the_last(original: Change) -> Change:
+    """The softmax leaves out the last class, of which little is expected here: by less than rounding may move it."""
+    return lambda self, scores: np.append(original(self, scores[:-1]), 0.0)
 
 
 def fewer_iterations(original: Change) -> Change:
@@ -146,6 +151,13 @@ FAULTS = (
     ),
     behind(
         "batch norm has another eps", "layer", ("cams",), "the layers of torch", replaced(F, "batch_norm", other_eps)
+    ),
+    Fault(
+        "the softmax leaves out the last class",
+        "target",
+        ("cams", "lime"),
+        StageKind.PROBABILITIES,
+        replaced(Reading, "shown_of", without_the_last),
     ),
     Fault(
         "scales have other numbers of superpixels",
