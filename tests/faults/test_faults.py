@@ -24,6 +24,7 @@ import study_faults
 import token_faults
 import unit_faults
 import unseen_faults
+import upgrade_faults
 from faults.fault_table import PROPERTY
 from gate import tried
 from turns import in_turns
@@ -45,6 +46,7 @@ FAULTS = (
     *further_faults.FAULTS,
     *unseen_faults.FAULTS,
     *later_faults.FAULTS,
+    *upgrade_faults.FAULTS,
 )
 KINDS = (
     "decode",
@@ -136,7 +138,11 @@ def is_quick(fault, task, model):
 
 
 def is_rare(fault, task, model):
-    return fault.name in further_faults.RARELY or fault in (*unseen_faults.FAULTS, *later_faults.FAULTS)
+    return fault.name in further_faults.RARELY or fault in (
+        *unseen_faults.FAULTS,
+        *later_faults.FAULTS,
+        *upgrade_faults.FAULTS,
+    )
 
 
 @pytest.mark.parametrize(

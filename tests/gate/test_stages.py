@@ -199,3 +199,19 @@ def test_the_own_stages_of_a_field_whose_tolerance_was_raised_are_judged_by_the_
 def test_a_raised_tolerance_excuses_no_earlier_stage(kind):
     obtained, golden = results(Stage(kind), 0.1)
     assert judge(with_tolerances(obtained, {"gradcam": {"largest": 0.2}}), golden).state is State.DRIFT
+
+
+@pytest.mark.parametrize(("kind", "before"), [(K.PROBABILITIES, K.LOGITS), (K.SIGNED_MAP, K.ATTRIBUTION)])
+def test_what_follows_from_equal_stages_alone_moves_by_rounding_alone(kind, before):
+    """Where logits moved by rounding, probabilities may move more; where they are the same, other code made them."""
+    rng, made = np.random.default_rng(0), Stage(kind, "saliency" if kind is K.SIGNED_MAP else "")
+    array, moved = rng.normal(size=4000), Stage(before, made.of)
+
+    def judged(of_before, of_made):
+        stages = {moved: fingerprint_array(array * (1 + of_before)), made: fingerprint_array(array * (1 + of_made))}
+        return dataclasses.replace(results(made, 0.0)[0], stages=stages)
+
+    golden = judged(0.0, 0.0).condensed()
+    assert judge(judged(0.0, 3e-3), golden).state is State.DRIFT
+    assert judge(judged(0.0, 1e-6), golden).state is State.OK
+    assert judge(judged(1e-5, 3e-3), golden).state is State.OK

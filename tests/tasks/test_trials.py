@@ -10,6 +10,7 @@ from pytorch_grad_cam import GradCAM, HiResCAM
 
 from xai_eval import evaluate, load_model
 from xai_eval.errors import LibraryMisbehaves
+from xai_eval.explainers import hybrid_maps
 from xai_eval.explainers.attribution import rollout
 from xai_eval.explainers.attribution.methods import find_methods
 from xai_eval.explainers.cam import cam_maps
@@ -226,3 +227,30 @@ def test_with_the_same_weights_the_stage_itself_is_named_first(golden, monkeypat
     monkeypatch.setattr(GradCAM, "get_cam_weights", half_weights)
     verdict = judge(gradcam(load_model("scenes:objects", device="cpu")), golden)
     assert verdict.origin.stage == Stage(StageKind.RAW_MAP, "gradcam")
+
+
+def test_a_layer_that_torch_computes_otherwise_moves_its_trial(monkeypatch):
+    before, stock = trials.model_trials(), torch.nn.functional.batch_norm
+    assert not moved(before, trials.model_trials())
+    monkeypatch.setattr(torch.nn.functional, "batch_norm", lambda x, *rest: stock(x, *rest[:-1], 1e-3))
+    assert moved(before, trials.model_trials()) == {Stage(StageKind.TRIAL, "the layers of torch")}
+
+
+def test_rounding_moves_no_count_of_the_trial_of_overlap(monkeypatch):
+    before, maps = trials.overlap_trials(), trials._unit_maps()
+    noise = 1 + 1e-6 * np.random.default_rng(0).uniform(-1, 1, maps.shape)
+    monkeypatch.setattr(trials, "_unit_maps", lambda: np.float32(maps * noise))
+    assert not moved(before, trials.overlap_trials())
+
+
+def test_a_hybrid_that_is_combined_otherwise_moves_its_own_trial(monkeypatch):
+    before = trials.hybrid_trials()
+    monkeypatch.setattr(hybrid_maps, "LIME_SHARE", 0.6)
+    assert moved(before, trials.hybrid_trials()) == {map_of("sum_of_both")}
+
+
+def test_an_attribution_that_is_enlarged_otherwise_moves_its_trial(monkeypatch):
+    before, stock = trials.signed_map_trials(), torch.nn.functional.interpolate
+    assert not moved(before, trials.signed_map_trials())
+    monkeypatch.setattr(torch.nn.functional, "interpolate", lambda x, size, **_: stock(x, size, mode="nearest"))
+    assert moved(before, trials.signed_map_trials()) == set(before)

@@ -112,6 +112,8 @@ class StageRules:
         box_per_part: whether it shares a box with all stages of the same part instead, such as of the same layer.
         counted: whether it is made of whole numbers, so that it is exactly the same if the stages before it are. Its
             limits are for stages before it that moved by rounding.
+        follows: whether nothing but the stages before it goes into it, so that if they are the same in every bit, it
+            moves by rounding alone, however much more its limits allow.
     """
 
     steps: tuple[Step, ...]
@@ -121,6 +123,7 @@ class StageRules:
     family: str = ""
     box_per_part: bool = False
     counted: bool = False
+    follows: bool = False
 
     @property
     def same_everywhere(self) -> bool:
@@ -232,7 +235,9 @@ _KINDS: Mapping[str, StageRules] = {
         _NETWORK,
     ),
     # Where the model is sure, the softmax makes of a small change of large logits one many times as large.
-    K.PROBABILITIES: StageRules((_step("what people read of the logits, such as the softmax", K.LOGITS),), _SCORES),
+    K.PROBABILITIES: StageRules(
+        (_step("what people read of the logits, such as the softmax", K.LOGITS),), _SCORES, follows=True
+    ),
     K.TARGET: StageRules((_step("choice of the target", K.LOGITS),), _LOOSE, alarms=False),
     K.REGION: StageRules((_step("choice of the region or box", K.LOGITS, K.TARGET),), _REGION, alarms=False),
     # Of explanations of one image.
@@ -254,7 +259,9 @@ _KINDS: Mapping[str, StageRules] = {
         _SCORES,
         drawn=True,
     ),
-    K.SIGNED_MAP: StageRules((_step("sum over the channels, and size", _own(K.ATTRIBUTION)),), _SCORES, drawn=True),
+    K.SIGNED_MAP: StageRules(
+        (_step("sum over the channels, and size", _own(K.ATTRIBUTION)),), _SCORES, drawn=True, follows=True
+    ),
     # The sum of the attribution, and the scores of image and baseline to which it should add up.
     K.COMPLETENESS: StageRules(
         (_step("sum of the attribution", _own(K.ATTRIBUTION), K.BASELINE),), _SCORES, drawn=True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xai_eval.gate.equal_stages import EqualStages, equal_stages
 from xai_eval.gate.movement import EQUAL, USUAL_SHARE, Movement, noise_of, share
 from xai_eval.gate.spelling import counterpart
-from xai_eval.gate.stage_table import Step, rules_of
+from xai_eval.gate.stage_table import ON_CPU, Step, rules_of
 from xai_eval.gate.stage_words import stage_words
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
@@ -188,7 +188,7 @@ def stage_findings(
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own)
         most *= _leeway(obtained, golden, shift.stage, equal)
-        most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, equal) else most
+        most = most if own else _at_most(shift.stage, most, equal, on_cpu=on_cpu)
         if shift.change > most:
             amount = f" by {share(shift.change)}" if math.isfinite(shift.change) else ""
             sentence = (
@@ -304,9 +304,15 @@ def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
 
 def _limit(obtained: Result, golden: Result, stage: Stage, equal: EqualStages, *, on_cpu: bool) -> float:
     """Return how far a stage may move."""
+    usual = rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, golden, stage, equal)
+    return _at_most(stage, usual, equal, on_cpu=on_cpu)
+
+
+def _at_most(stage: Stage, usual: float, equal: EqualStages, *, on_cpu: bool) -> float:
+    """Return how far a stage may move: less than usual, if all that it is made from is the same in every bit."""
     if on_cpu and _held_exactly(stage, equal):
         return 0.0
-    return rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, golden, stage, equal)
+    return min(usual, ON_CPU) if rules_of(stage).follows and equal.made(stage) else usual
 
 
 def _leeway(obtained: Result, golden: Result, stage: Stage, equal: EqualStages) -> float:

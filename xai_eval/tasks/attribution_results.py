@@ -31,7 +31,7 @@ from xai_eval.tasks.image.subject import Subject
 from xai_eval.tasks.steady_explainers import remark_on_repetition
 from xai_eval.tasks.ties.bounds import rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
-from xai_eval.tasks.trials.trials import attribution_trials
+from xai_eval.tasks.trials.trials import attribution_trials, model_trials, signed_map_trials
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -65,7 +65,7 @@ class AttributionsRequest:
     @cached_property
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
-        return attribution_trials(self.methods)
+        return {**model_trials(), **attribution_trials(self.methods), **signed_map_trials()}
 
     @property
     def own_versions(self) -> dict[str, str]:

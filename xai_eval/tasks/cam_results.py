@@ -22,7 +22,7 @@ from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
 from xai_eval.tasks.ties.bounds import above, exactly, possible_iou, rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
-from xai_eval.tasks.trials.trials import cam_trials
+from xai_eval.tasks.trials.trials import cam_trials, model_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cam.cam_maps import CamMaps
@@ -49,7 +49,7 @@ class CamsRequest:
     @cached_property
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
-        return cam_trials(self.methods)
+        return {**model_trials(), **cam_trials(self.methods)}
 
 
 def cam_results(request: CamsRequest) -> PerImage:

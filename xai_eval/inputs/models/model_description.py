@@ -67,6 +67,19 @@ _SETTINGS = (
     "norm_first",
     "scaling",
     "global_pool",
+    # Of detectors: how images are prepared inside, which boxes are proposed, and which of those found are kept.
+    "image_mean",
+    "image_std",
+    "min_size",
+    "max_size",
+    "fixed_size",
+    "sizes",
+    "aspect_ratios",
+    "sampling_ratio",
+    "score_thresh",
+    "nms_thresh",
+    "detections_per_img",
+    "topk_candidates",
 )
 # Settings that are told only where they are others: goldens were accepted before these were told.
 _USUAL: Mapping[str, Any] = {"batch_first": True, "add_zero_attn": False}

@@ -42,7 +42,7 @@ from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.lime_runs import LimeDrawn, LimePredicted, LimeRun, LimeSteps, thresholds
 from xai_eval.tasks.ties.bounds import best_superpixels_bounds, rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
-from xai_eval.tasks.trials.trials import cam_trials, lime_trials
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials, model_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -90,7 +90,7 @@ class LimeRequest:
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
         beside = [] if self.setup.layer is None else ["gradcam"]
-        return {**cam_trials(beside), **lime_trials()}
+        return {**model_trials(), **cam_trials(beside), **lime_trials()}
 
     def of(self, image: LabelledImage) -> tuple[LimeSettings, Segmentation]:
         """Return the settings and the segmentation for one image."""

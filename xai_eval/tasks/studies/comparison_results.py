@@ -42,7 +42,7 @@ from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import LimeDrawn, LimePredicted, LimeRun, LimeSteps
 from xai_eval.tasks.ties.bounds import exactly, hottest_bounds, possible_iou, possible_share, rounding_on
 from xai_eval.tasks.ties.possible_agreement import PossibleAgreement, possible_agreement, possible_sweep
-from xai_eval.tasks.trials.trials import cam_trials, lime_trials
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials, model_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -190,7 +190,7 @@ class ComparisonRequest:
     @cached_property
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
-        return {**cam_trials(["gradcam"]), **lime_trials()}
+        return {**model_trials(), **cam_trials(["gradcam"]), **lime_trials()}
 
     @cached_property
     def steps(self) -> LimeSteps:

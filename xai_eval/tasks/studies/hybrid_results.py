@@ -35,7 +35,7 @@ from xai_eval.tasks.lime.lime_runs import lime_stages
 from xai_eval.tasks.ties.bounds import rounding_on
 from xai_eval.tasks.ties.possible_curves import possible_curves
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
-from xai_eval.tasks.trials.trials import cam_trials, lime_trials
+from xai_eval.tasks.trials.trials import cam_trials, hybrid_trials, lime_trials, model_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid_maps import HybridInputs
@@ -56,6 +56,8 @@ TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 # Linear surrogates amplify rounding: with TF32 a pixel of a hybrid changed by up to 0.021 where activations changed by
 # 1e-3. On a CPU this allows nothing beyond the usual tolerance.
 _AMPLIFIED = 20.0
+# The hybrid that has LIME explain the image again, with other numbers of superpixels.
+_SCALES = "several_scales"
 
 Map = NDArray[np.floating[Any]]
 
@@ -81,7 +83,7 @@ class HybridRequest:
     @cached_property
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
-        return {**cam_trials(["gradcam"]), **lime_trials()}
+        return {**model_trials(), **cam_trials(["gradcam"]), **lime_trials(), **hybrid_trials()}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -205,12 +207,27 @@ def _finish(request: HybridRequest, image: LabelledImage, answers: _Answers) -> 
             **answers.stages,
             Stage(StageKind.SEGMENTS): fingerprint_array(inputs.segments),
             Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
+            **_stages_of_scales(inputs),
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
             **request.trials,
         },
         provenance=answers.provenance,
     )
+
+
+def _stages_of_scales(inputs: HybridInputs) -> Stages:
+    """Fingerprint what the map over several scales is made of.
+
+    The superpixels that are cut finer where Grad-CAM is hot have no stage: rounding of its map may move their border.
+    """
+    samples = np.concatenate([each.samples.reshape(-1) for each in inputs.scales]).astype(np.uint8)
+    predicted = np.stack([each.probabilities[:, [inputs.label]] for each in inputs.scales])
+    return {
+        Stage(StageKind.SEGMENTS, _SCALES): fingerprint_array(np.stack([each.segments for each in inputs.scales])),
+        Stage(StageKind.SAMPLES, _SCALES): fingerprint_array(samples),
+        Stage(StageKind.PERTURBED_PREDICTIONS, _SCALES): fingerprint_array(predicted),
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ from xai_eval.tasks.studies.search_ties import (
 )
 from xai_eval.tasks.ties.bounds import rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column
-from xai_eval.tasks.trials.trials import cam_trials, lime_trials
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials, model_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import Drawn
@@ -68,7 +68,7 @@ class SearchRequest:
     @cached_property
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
-        return {**cam_trials(["gradcam"]), **lime_trials()}
+        return {**model_trials(), **cam_trials(["gradcam"]), **lime_trials()}
 
     @property
     def rounding(self) -> float:

@@ -21,13 +21,42 @@ from xai_eval.tasks.trials.tried import tried
 if TYPE_CHECKING:
     from xai_eval.explainers.attribution.method import Method
     from xai_eval.explainers.dissection.by_clip import Similarity
+    from xai_eval.explainers.dissection.counts import Counts
+    from xai_eval.explainers.lime.lime import Neighbourhood
+    from xai_eval.explainers.lime.segmentation import Segmenter
 
 # Numbers in closed form: no library draws them, and no file holds them.
 _SIDE, _CHANNELS, _CLASSES = 16, 6, 3
 # Numbers of images, words and units, and the length of embeddings.
 _LABELLED, _WIDTH = (40, 9, 7), 12
+# Side of the maps of units.
+_CELLS = 6
 # Names of distributions.
 _GRAD_CAM, _LIME, _TORCH = "grad-cam", "lime", "torch"
+
+
+def model_trials() -> dict[Stage, Fingerprint]:
+    """Try the layers that networks usually have, and how their logits are read as probabilities.
+
+    After weights changed on record, all that a network answers is expected to move. A layer that torch computes
+    otherwise still shows here.
+
+    Raises:
+        LibraryMisbehaves: torch breaks.
+    """
+    import torch
+
+    from xai_eval.inputs.models.reading import OutputKind, Reading
+    from xai_eval.tasks.trials.layers_of_torch import CHANNELS, SIDE, answers
+
+    layers, read = "the layers of torch", "the probabilities of logits"
+    given = torch.from_numpy(3 * _waves(1, CHANNELS, SIDE, SIDE, step=0.37)).double()
+    with tried(layers, _TORCH):
+        answered = answers(_layers(), given)
+    logits, reading = 4 * _waves(_CLASSES, step=0.37), Reading(OutputKind.LOGITS, _CLASSES)
+    with tried(read, _TORCH):
+        shown = np.stack([reading.shown_of(logits), reading.shown(torch.from_numpy(logits)[None])[0].numpy()])
+    return {_stage(layers): fingerprint_array(answered), _stage(read): fingerprint_array(shown)}
 
 
 def cam_trials(methods: Iterable[str]) -> dict[Stage, Fingerprint]:
@@ -54,6 +83,20 @@ def attribution_trials(methods: Iterable[Method]) -> dict[Stage, Fingerprint]:
         LibraryMisbehaves: captum or torch breaks.
     """
     return {_stage(_map_of(each.name)): _attribution(each) for each in methods if not each.spec}
+
+
+def signed_map_trials() -> dict[Stage, Fingerprint]:
+    """Try how an attribution becomes a map of the pixels.
+
+    Raises:
+        LibraryMisbehaves: torch breaks.
+    """
+    from xai_eval.explainers.attribution.methods import signed_map
+
+    step = "the sum over the channels, and the size"
+    with tried(step, _TORCH):
+        found = signed_map(_waves(3, _SIDE // 4, _SIDE // 4, step=0.37), (_SIDE, _SIDE))
+    return {_stage(step): fingerprint_array(found)}
 
 
 def _attribution(method: Method) -> Fingerprint:
@@ -83,6 +126,77 @@ def lime_trials() -> dict[Stage, Fingerprint]:
         _stage("the prediction of perturbed images"): fingerprint_array(found.neighbourhood.probabilities),
         _stage("the fit of the surrogate"): fingerprint_array(found.surrogates[0].weights.astype(np.float32)),
     }
+
+
+def hybrid_trials() -> dict[Stage, Fingerprint]:
+    """Try how maps of Grad-CAM and LIME are combined, also where LIME gets superpixels that are cut finer.
+
+    Raises:
+        LibraryMisbehaves: lime, or what it calls, breaks.
+    """
+    from xai_eval.explainers.hybrid_maps import HYBRIDS, HybridInputs, Refined
+    from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
+    from xai_eval.explainers.lime.perturbation import PerturbedImages
+
+    settings, pixels = LimeSettings(40, 1, 100_000, 10), _pixels()
+    cam = np.abs(_waves(_SIDE, _SIDE, step=0.11))
+
+    def neighbourhood(cut: Segmenter) -> Neighbourhood:
+        return explain_by_lime(pixels, PerturbedImages(_colours, 10), cut, settings)[0].neighbourhood
+
+    with tried("the explanation by LIME", _LIME):
+        first = neighbourhood(_Squares())
+        refined = neighbourhood(Refined(first.segments, cam))
+        inputs = HybridInputs(pixels, cam, first, 0, settings, [first, refined], refined)
+        found = {name: hybrid(inputs) for name, hybrid in HYBRIDS.items()}
+    return {_stage(_map_of(name)): fingerprint_array(each) for name, each in found.items()}
+
+
+def overlap_trials() -> dict[Stage, Fingerprint]:
+    """Try how units are pooled over places, and compared with pixel labels, on maps that never change.
+
+    Raises:
+        LibraryMisbehaves: torch breaks.
+    """
+    import torch
+
+    from xai_eval.explainers.dissection.observe import pool_positions
+
+    maps = torch.from_numpy(_unit_maps())
+    pooling, overlap = "the pooling of units over places", "the overlap of units with pixel labels"
+    with tried(pooling, _TORCH):
+        pooled = pool_positions(maps).numpy()
+    with tried(overlap, _TORCH):
+        overlaps = np.stack([each.iou() for each in _counts(maps)])
+    return {_stage(pooling): fingerprint_array(pooled), _stage(overlap): fingerprint_array(overlaps)}
+
+
+def _unit_maps() -> NDArray[np.float32]:
+    """Return smooth maps of units, (n, J, h, w), whose places shift from unit to unit; rounding moves no count."""
+    images, _, units = _LABELLED
+    strength = np.abs(_waves(images, units, 1, 1, step=0.37))
+    rows, columns = np.indices((_CELLS, _CELLS))
+    shift = np.arange(units)[:, None, None] / units
+    return np.asarray(strength * np.cos(0.5 * rows - shift) * np.cos(0.4 * columns - 2 * shift), dtype=np.float32)
+
+
+def _counts(maps: Any) -> list[Counts]:
+    """Count pixels of units and concepts, with the labels of each image and with those of another one."""
+    from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
+    from xai_eval.explainers.dissection.netdissect import SHARE, LabelledMaps, add_image, other_images
+    from xai_eval.explainers.dissection.quantile import top_values, values_to_keep
+    from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
+
+    images, units = maps.shape[:2]
+    vocabulary = ConceptIndex.of(["object"] * 9)
+    thresholds = top_values(maps, values_to_keep(maps[:, 0].numel(), SHARE)).quantile(SHARE)
+    squares = 1 + _Squares()(_pixels())
+    labels = [ShownConcepts.of((squares + image)[None] % 10, vocabulary) for image in range(images)]
+    totals = [Counts.nothing(units, vocabulary) for _ in range(2)]
+    for image, other in enumerate(other_images(images, 0)):
+        own = LabelledMaps(np.arange(units), maps[image].numpy(), [labels[image], labels[int(other)]])
+        add_image(totals, own, thresholds)
+    return totals
 
 
 def dissection_trials(similarity: Similarity) -> dict[Stage, Fingerprint]:
@@ -130,6 +244,16 @@ def _network() -> Any:
             nn.Linear(_CHANNELS, _CLASSES),
         )
         return _with_waves(module)
+
+
+def _layers() -> Any:
+    """Return one layer of each usual kind, in double precision."""
+    import torch
+
+    from xai_eval.tasks.trials.layers_of_torch import usual_layers
+
+    with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        return _with_waves(usual_layers())
 
 
 def _transformer() -> Any:
