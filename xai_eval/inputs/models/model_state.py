@@ -76,7 +76,8 @@ def _value_restorer(tensor: torch.Tensor) -> Callable[[], None]:
 
     def restore() -> None:
         tensor.data = data
-        if not torch.equal(data, values):
+        # Sparse tensors cannot be compared.
+        if data.layout is not torch.strided or not torch.equal(data, values):
             data.copy_(values)
 
     return restore
