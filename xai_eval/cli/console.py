@@ -108,6 +108,14 @@ class _Harmless:
         """Only flush: code of a user that closes standard output must not close it for the command that called it."""
         self.flush()
 
+    def __enter__(self) -> _Harmless:
+        """Return the stream itself, as every other one does in a `with` statement."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Only flush, as `close` does."""
+        self.close()
+
     def __getattr__(self, name: str) -> Any:
         """Have everything else as the other stream has it: its encoding, its file descriptor, its width."""
         return getattr(self._stream, name)

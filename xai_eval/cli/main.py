@@ -339,7 +339,7 @@ def _try_to_report(
     except (StorageError, UsageError) as error:  # it cannot be written, or another process writes there
         return error
     except Exception as error:
-        return StorageError(f"the page cannot be made: {_told(error)}")
+        return StorageError(f"It cannot be drawn: {_told(error)}")
 
 
 def _print_verdicts(

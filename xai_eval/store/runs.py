@@ -210,3 +210,9 @@ def case_folders(folder: Path) -> list[Path]:
             require_no_links(folder, task)
         found = [path for task in tasks for path in task.iterdir() if path.is_dir()]
     return sorted(path for path in found if not path.name.startswith(".") and not is_stray(path.name))
+
+
+def results_around(folder: Path) -> list[Path]:
+    """Return the folders of results of runs in which a folder lies, or which it is."""
+    within = [folder.resolve(), *folder.resolve().parents]
+    return [each for each in within if each.name == RESULTS_FOLDER and (each.parent / RUN_FILE).is_file()]

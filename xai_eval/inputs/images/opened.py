@@ -24,9 +24,9 @@ from xai_eval.inputs.images.jpeg2000_file import jpeg2000_essence
 from xai_eval.inputs.images.jpeg_file import SIGNATURE as JPEG
 from xai_eval.inputs.images.jpeg_file import jpeg_essence
 from xai_eval.inputs.images.orientation import UPRIGHT
+from xai_eval.inputs.images.own_settings import own_settings
 from xai_eval.inputs.images.png_file import SIGNATURE as PNG
 from xai_eval.inputs.images.png_file import png_essence
-from xai_eval.inputs.images.own_settings import own_settings
 from xai_eval.inputs.images.raster_formats import known_formats
 from xai_eval.inputs.images.tiff_file import SIGNATURES as TIFF
 from xai_eval.inputs.images.tiff_file import layout, tiff_essence
