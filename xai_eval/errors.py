@@ -99,5 +99,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") 
     if close:
         advice = f"Did you mean {' or '.join(close)}?"
     else:
-        advice = f"Known: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}."
+        advice = f"Known: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}." if known else ""
     return UsageError(" ".join(filter(None, [f"unknown {kind} {name!r}.", advice, hint])))

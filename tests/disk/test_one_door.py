@@ -64,6 +64,7 @@ PROGRAMS = {
     ("store/git_base.py", "subprocess.run"): "git, with fixed arguments",
     ("store/history.py", "subprocess.run"): "git, for the name of the user",
     ("store/processes.py", "subprocess.run"): "ps, with a process id",
+    ("freed_memory.py", "ctypes.CDLL"): "no file: the C library that this process has already, for its mallopt",
     ("inputs/models/factory_file.py", "importlib.util"): "code of the user, see named_programs.py",
     ("inputs/models/factory_file.py", "exec_module"): "code of the user, see named_programs.py",
     ("tasks/sources.py", "importlib.util"): "tasks that the command line or the configuration file names",

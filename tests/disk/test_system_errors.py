@@ -142,5 +142,7 @@ def test_where_nobody_expects_it_there_is_no_traceback(code: int, capsys: pytest
         assert main(["fetch"]) == 3
     told = capsys.readouterr().err
     assert "library.so" in told and "Traceback" not in told and told.count("\n") == 1
+    assert "ulimit -u" in str(machine_sentence(RuntimeError("can't start new thread")))
+    assert "memory is used up" in str(machine_sentence(MemoryError()))
     assert machine_sentence(ValueError("a fault of the code")) is None
     assert machine_sentence(FileNotFoundError(errno.ENOENT, "gone")) is None

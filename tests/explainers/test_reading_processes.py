@@ -1,6 +1,7 @@
 """Batches that copies of this process read are those that it reads itself, whatever becomes of the copies."""
 
 import dataclasses
+import errno
 import multiprocessing
 import os
 import signal
@@ -117,6 +118,21 @@ def test_a_copy_that_never_answers_is_given_up(plan, monkeypatch):
 
     stuck = reading(plan, at_1=never)
     assert [len(batch.skipped) for batch in read(stuck)] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_fewer_processes_may_be_started_the_others_read_all(plan, monkeypatch, allowed):
+    started, usual = [], reading_processes._started
+
+    def limited(*given):
+        if len(started) == allowed:
+            raise BlockingIOError(errno.EAGAIN, "no more")
+        started.append(usual(*given))
+        return started[-1]
+
+    monkeypatch.setattr(reading_processes, "_started", limited)
+    assert_same(read(plan, count=3), plan)
+    assert len(started) == allowed and not multiprocessing.active_children()
 
 
 def test_nothing_is_left_when_somebody_stops_in_the_middle(plan):

@@ -17,7 +17,7 @@ from xai_eval.disk.git_lfs import is_pointer
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.images import load_images
 from xai_eval.inputs.images.labelled import Intended, LabelledImage
-from xai_eval.inputs.images.quiet import without_warnings
+from xai_eval.inputs.images.own_settings import own_settings
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "4" * 64 + "\nsize 12345\n"
 
@@ -128,7 +128,7 @@ def test_a_folder_of_nothing_but_stray_files_is_empty(tmp_path: Path) -> None:
 
 def test_warnings_are_as_before_whatever_threads_have_dropped_them_meanwhile() -> None:
     before = list(warnings.filters)
-    first, second = without_warnings(), without_warnings()
+    first, second = own_settings(), own_settings()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         first.__enter__()

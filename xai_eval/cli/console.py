@@ -104,6 +104,18 @@ class _Harmless:
         """Flush the other stream."""
         self._unless_closed(self._stream.flush)
 
+    def close(self) -> None:
+        """Only flush: code of a user that closes standard output must not close it for the command that called it."""
+        self.flush()
+
+    def __enter__(self) -> _Harmless:
+        """Return the stream itself, as every other one does in a `with` statement."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Only flush, as `close` does."""
+        self.close()
+
     def __getattr__(self, name: str) -> Any:
         """Have everything else as the other stream has it: its encoding, its file descriptor, its width."""
         return getattr(self._stream, name)
@@ -118,7 +130,8 @@ class _Harmless:
             return
         try:
             act()
-        except (BrokenPipeError, ConnectionResetError):
+        # Python raises ValueError for a stream that code of a user closed by its other name.
+        except (BrokenPipeError, ConnectionResetError, ValueError):
             self._close()
         except OSError as error:
             self._close()

@@ -89,12 +89,17 @@ def _run_command(arguments: Sequence[str] | None) -> int:
 
 def _unexpected(error: BaseException) -> int:
     """Say what happened, and return an exit code that is neither that of a drift (1) nor of a success (0)."""
+    tell(f"xai-eval: error: {_told(error)}")
+    return EXIT_NOTHING
+
+
+def _told(error: BaseException) -> str:
+    """Return a sentence about an error that nobody expected; if it is none of the machine, its traceback is printed."""
     told = folder_sentence() or machine_sentence(error)
     if told is None:
         tell_block("".join(traceback.format_exception(error)).rstrip())
         told = f"unexpected {error_line(error)}. The traceback is above."
-    tell(f"xai-eval: error: {told}")
-    return EXIT_NOTHING
+    return told
 
 
 def _tell_links(options: argparse.Namespace) -> None:
@@ -333,6 +338,8 @@ def _try_to_report(
             return write_report(folder, judged, golden, results, compared)
     except (StorageError, UsageError) as error:  # it cannot be written, or another process writes there
         return error
+    except Exception as error:
+        return StorageError(f"It cannot be drawn: {_told(error)}")
 
 
 def _print_verdicts(

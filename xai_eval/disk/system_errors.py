@@ -59,6 +59,7 @@ _TOO_MANY = {
 # With these the door says by its own words what is wrong with a file.
 _OF_THE_DOOR = (errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.EFBIG, errno.EAGAIN)
 _LONGEST_PATH, _SHOWN = 1_000, 200
+_NO_THREAD = "can't start new thread"  # as Python says it, without a number
 _SPELLED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 # What no change of the file in question helps against.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENOMEM)
@@ -119,6 +120,11 @@ def machine_sentence(error: BaseException) -> str | None:
     """Return what to do if an error, or what it came from, is one of the machine and not of the code; else None."""
     step: BaseException | None = error
     while step is not None:
+        if isinstance(step, MemoryError):
+            used_up = _REFUSALS[errno.ENOMEM]
+            return f"{used_up.reason}. {used_up.sentence}"
+        if _NO_THREAD in str(step):
+            return "no further thread may be started. End other programs, or raise the limit (`ulimit -u`)."
         if isinstance(step, OSError):
             try:
                 told = refusal(step, "")

@@ -133,11 +133,13 @@ def _by_copies(
 ) -> Iterator[_Done]:
     with contextlib.ExitStack() as ending:
         workers: list[_Worker] = []
-        with _uninterrupted():
+        # A container may allow fewer processes than it has cores, or no further one.
+        with _uninterrupted(), contextlib.suppress(OSError):
             for _ in range(min(count, len(shards))):
                 workers.append(_started(work, shards, [each.pipe for each in workers]))
                 ending.callback(workers[-1].end)
-        for place, done in enumerate(_in_order(workers, len(shards))):
+        answers = _in_order(workers, len(shards)) if workers else itertools.repeat(None, len(shards))
+        for place, done in enumerate(answers):
             # What failed there is done here, so that errors are those of one process.
             yield work(shards[place]) if done is None else done[0]
 

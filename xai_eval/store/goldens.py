@@ -12,6 +12,7 @@ from xai_eval.disk.files import accessible, exists, remove_folder, temporary_of,
 from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
+from xai_eval.store.default_folders import GOLDEN
 from xai_eval.store.history import (
     HISTORY_FILE,
     NOT_JUDGED,
@@ -25,7 +26,7 @@ from xai_eval.store.lazy import open_checked, open_result
 from xai_eval.store.lock import locked
 from xai_eval.store.noise import NOISE_FILE, Noise
 from xai_eval.store.quarantine import LONGEST_DAYS, Quarantine, read_quarantine
-from xai_eval.store.runs import Over, case_folders, load_cases, read_case
+from xai_eval.store.runs import Over, case_folders, load_cases, read_case, results_around
 from xai_eval.store.settle import settle, settle_folders
 from xai_eval.store.vouching import load_vouched, open_vouched, open_vouched_checked, standing_history
 
@@ -51,13 +52,18 @@ class Goldens:
         """Check the folder before anything is measured, so that no run is wasted on goldens that cannot be read.
 
         Raises:
-            UsageError: there is a file where the folder is expected.
+            UsageError: there is a file where the folder is expected, or it lies among the results of a run.
             StorageError: the system denies access to it.
         """
         with accessible(self.folder):
             if exists(self.folder) and not self.folder.is_dir():
                 raise UsageError(
                     f"{self.folder} is a file; expected the folder of goldens. Name another one with --golden."
+                )
+            if around := results_around(self.folder):
+                raise UsageError(
+                    f"{self.folder} cannot hold goldens, because the next run removes what lies in {around[0]}. Name "
+                    f"a folder elsewhere, such as {GOLDEN}."
                 )
 
     def load(self, case: Case) -> Result | None:

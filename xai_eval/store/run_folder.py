@@ -26,7 +26,14 @@ from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE,
 from xai_eval.store.default_folders import RESULTS
 from xai_eval.store.lock import acquire, locked, release, this_process
 from xai_eval.store.made_from import MADE_FROM_FILE, Contents, made_from_bytes
-from xai_eval.store.runs import RESULTS_FOLDER, RUN_FILE, Over, RunRecord, case_folders, load_cases
+from xai_eval.store.runs import (
+    RESULTS_FOLDER,
+    Over,
+    RunRecord,
+    case_folders,
+    load_cases,
+    results_around,
+)
 from xai_eval.store.settle import settle, settle_folders
 
 _OURS = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE, MADE_FROM_FILE)
@@ -209,10 +216,8 @@ def require_apart(folder: Path, golden: Path) -> None:
     Raises:
         UsageError: `folder` is the folder of goldens, or lies there, or among the results of a run.
     """
-    within = [folder.resolve(), *folder.resolve().parents]
-    among = [each for each in within if each.name == RESULTS_FOLDER and (each.parent / RUN_FILE).is_file()]
-    for each in (golden.resolve(), *among):
-        if each in within:
+    for each in (golden.resolve(), *results_around(folder)):
+        if each in (folder.resolve(), *folder.resolve().parents):
             what = "goldens" if each == golden.resolve() else "results of a run"
             raise UsageError(
                 f"{folder} cannot hold a run or a report, because what lies in {each} is taken for {what}. Name a "

@@ -217,3 +217,9 @@ def _folders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         found = [folder / each.name for each in entries if each.is_dir(follow_symlinks=False) or Path(each).is_dir()]
     return [path for path in found if not is_stray(path.name)]
+
+
+def results_around(folder: Path) -> list[Path]:
+    """Return the folders of results of runs in which a folder lies, or which it is."""
+    within = [folder.resolve(), *folder.resolve().parents]
+    return [each for each in within if each.name == RESULTS_FOLDER and (each.parent / RUN_FILE).is_file()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import mmap
 import multiprocessing
 import signal
@@ -46,18 +47,28 @@ def read_by_processes(
     """
     with contextlib.ExitStack() as ending:
         readers: list[_Reader] = []
-        with _uninterrupted():
+        # A container may allow fewer processes than it has cores, or no further one.
+        with _uninterrupted(), contextlib.suppress(OSError):
             for _ in range(count):
                 readers.append(_started(plan, batches, room, [each.pipe for each in readers]))
                 ending.callback(readers[-1].end)
-        for place, reader in enumerate(readers):
-            reader.give(place)
-        for place, positions in enumerate(batches):
-            reader = readers[place % count]
-            batch = reader.answer(keep)
-            if place + count < len(batches):
-                reader.give(place + count)
-            yield read_batch(plan, positions).kept(keep) if batch is None else batch
+        for place, batch in enumerate(_answers(readers, len(batches), keep)):
+            yield read_batch(plan, batches[place]).kept(keep) if batch is None else batch
+
+
+def _answers(readers: Sequence[_Reader], count: int, keep: Keep) -> Iterator[Batch | None]:
+    """Let the readers take turns, and yield what they answer; without any, None for each batch."""
+    if not readers:
+        yield from itertools.repeat(None, count)
+        return
+    for place, reader in enumerate(readers[:count]):
+        reader.give(place)
+    for place in range(count):
+        reader = readers[place % len(readers)]
+        batch = reader.answer(keep)
+        if place + len(readers) < count:
+            reader.give(place + len(readers))
+        yield batch
 
 
 @dataclass

@@ -22,7 +22,7 @@ from xai_eval.inputs.images.colour_profile import profile_note
 from xai_eval.inputs.images.damage import damage_notes
 from xai_eval.inputs.images.opened import TAKEN_APART, Opened, open_image
 from xai_eval.inputs.images.orientation import UPRIGHT, turned
-from xai_eval.inputs.images.quiet import without_warnings
+from xai_eval.inputs.images.own_settings import own_settings
 from xai_eval.inputs.images.to_rgb import to_rgb
 
 _AS_GRAY = ("1", "L", "LA", "La", "I;16")
@@ -88,7 +88,7 @@ def _decoded(path: Path, upright: bool) -> Decoded:
 def decoding(path: Path) -> Iterator[None]:
     """Raise InputUnavailable if Pillow fails to decode the file inside the context; its warnings say nothing new."""
     try:
-        with without_warnings():
+        with own_settings():
             yield
     except (InputUnavailable, MemoryError):
         raise

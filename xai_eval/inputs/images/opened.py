@@ -24,9 +24,9 @@ from xai_eval.inputs.images.jpeg2000_file import jpeg2000_essence
 from xai_eval.inputs.images.jpeg_file import SIGNATURE as JPEG
 from xai_eval.inputs.images.jpeg_file import jpeg_essence
 from xai_eval.inputs.images.orientation import UPRIGHT
+from xai_eval.inputs.images.own_settings import own_settings
 from xai_eval.inputs.images.png_file import SIGNATURE as PNG
 from xai_eval.inputs.images.png_file import png_essence
-from xai_eval.inputs.images.quiet import without_warnings
 from xai_eval.inputs.images.raster_formats import known_formats
 from xai_eval.inputs.images.tiff_file import SIGNATURES as TIFF
 from xai_eval.inputs.images.tiff_file import layout, tiff_essence
@@ -105,7 +105,7 @@ def _open(path: Path, data: bytes, kind: str, essence: Essence) -> Image.Image:
     formats = (kind,) if kind else tuple(each for each in known_formats() if each not in TAKEN_APART)
     try:
         # Pillow warns already about images that this module accepts, and about what it then raises an error for.
-        with without_warnings():
+        with own_settings():
             image = Image.open(io.BytesIO(essence.data), formats=formats)
     except Image.DecompressionBombError as error:
         raise InputUnavailable(

@@ -169,7 +169,8 @@ def _check_head(module: nn.Module, model: str) -> None:
 
 def _check_values(module: nn.Module, model: str) -> None:
     """Refuse a model whose weights were never loaded."""
-    empty = next((name for name, weights in nn.Module.named_parameters(module) if weights.is_meta), None)
+    tensors = (*nn.Module.named_parameters(module), *nn.Module.named_buffers(module))
+    empty = next((name for name, weights in tensors if weights.is_meta), None)
     if empty is not None:
         raise ModelMisbehaves(
             f"{model} has weights without values: {empty!r} is on the device meta. Create it on another device, and "

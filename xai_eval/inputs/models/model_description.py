@@ -293,7 +293,15 @@ def _is_buffer(name: str, tensor: torch.Tensor) -> bool:
 def _digest_of(tensors: Iterable[tuple[str, torch.Tensor]], named: Callable[[str], str] = str) -> str:
     digest = hashlib.sha256()
     for name, tensor in tensors:
-        values = tensor.detach().to("cpu", torch.float32).contiguous()
+        values = _numbers_of(tensor.detach()).to("cpu", torch.float32).contiguous()
         digest.update(f"{named(name)} {tuple(values.shape)}\n".encode())
         digest.update(values.numpy().data)
     return digest.hexdigest()
+
+
+def _numbers_of(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the real numbers that a tensor holds, all of them: float32 alone would drop what is imaginary."""
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    dense = tensor if tensor.layout is torch.strided else tensor.to_dense()
+    return torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense

@@ -12,6 +12,11 @@ from xai_eval.inputs.models.precision import remedy_of_precision
 # What torch says when it is asked for a gradient of something that was computed without.
 _WITHOUT_GRADIENT = "does not require grad and does not have a grad_fn"
 
+_NO_MEMORY = (
+    "The memory is used up: end other programs, let the preprocessing make smaller images, or give the task a smaller "
+    "batch, if it has that parameter."
+)
+
 # By words of torch's errors, what to do about a model that fails whatever batch it gets.
 _REMEDIES = {
     "use_reentrant=True": "Give its calls of torch.utils.checkpoint use_reentrant=False, which computes the same.",
@@ -27,6 +32,9 @@ _REMEDIES = {
         "What torch.func.vmap computes inside the model cannot be watched. Call its networks one after the other, or "
         "take a task that needs no layer (attributions, lime)."
     ),
+    "can't allocate memory": _NO_MEMORY,
+    "not enough memory": _NO_MEMORY,
+    "MemoryError": _NO_MEMORY,
 }
 
 

@@ -85,10 +85,12 @@ def _values_restorer(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
 
 def _changed(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Return the pairs of which the tensors differ. A device is waited for once, not once per tensor of the model."""
-    far = [pair for pair in pairs if pair[0].device.type not in ("cpu", "meta")]
+    sparse = [pair for pair in pairs if pair[0].layout is not torch.strided]  # they cannot be compared
+    dense = [pair for pair in pairs if pair[0].layout is torch.strided]
+    far = [pair for pair in dense if pair[0].device.type not in ("cpu", "meta")]
     flags = read_together([(data != values).any() for data, values in far])
-    here = [pair for pair in pairs if pair[0].device.type == "cpu" and not torch.equal(*pair)]
-    return [*here, *(pair for pair, differs in zip(far, flags, strict=True) if differs)]
+    here = [pair for pair in dense if pair[0].device.type == "cpu" and not torch.equal(*pair)]
+    return [*sparse, *here, *(pair for pair, differs in zip(far, flags, strict=True) if differs)]
 
 
 def _attribute_restorer(module: nn.Module) -> Callable[[], None]:

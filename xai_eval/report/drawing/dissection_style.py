@@ -23,9 +23,9 @@ MARKERS = "osD^vPX*"
 
 
 def labelled(case: ReportCase) -> Iterator[tuple[str, UnitLabels]]:
-    """Yield the methods by which the units of a case are labelled, and the labels."""
+    """Yield the methods by which the units of a case are labelled, and the labels; none that labels no unit."""
     fields = case.fields(UnitLabels)
-    return ((name, fields[name]) for name in METHODS if name in fields)
+    return ((name, fields[name]) for name in METHODS if name in fields and len(fields[name].units))
 
 
 def layers_of(frame: pd.DataFrame) -> list[str]:
