@@ -94,8 +94,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") 
     close matches takes a time that grows with the square of their length.
     """
     known, name = [_short(each) for each in known], _short(str(name))  # a user may have passed any type
-    lowered = {k.lower(): k for k in known}
-    close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
+    lowered = {k.lower().lstrip("-"): k for k in known}  # the dashes of options would make all of them alike
+    wanted = name.lower().lstrip("-")
+    close = [lowered[c] for c in difflib.get_close_matches(wanted, list(lowered), n=3, cutoff=0.5)]
     if close:
         advice = f"Did you mean {' or '.join(close)}?"
     else:

@@ -17,6 +17,10 @@ from xai_eval.cli.main import main
         (["list", "cams"], "xai-eval list does not expect 'cams' there. Leave it out."),
         (["run", "cams", "--num-samples", "9"], "is no parameter of cams. It belongs to lime"),
         (["run", "cams", "--model", "file:nets.py"], "FACTORY is the name of a function in that file"),
+        (["run", "cams", "--model", "weights.pt"], "Write a function that builds the network and loads them"),
+        (["prune", "--yes"], "unknown option '--yes'. Known: -h, --help, --dry-run"),
+        (["run", "cams", "--methods", "gradcam", "--methods", "gradcamm"], "unknown method 'gradcamm'"),
+        (["run", "cams", "--methods", "gradcamm", "--methods", "gradcam"], "unknown method 'gradcamm'"),
     ],
 )
 def test_the_error_says_what_to_write(words, told, tmp_path, monkeypatch, capsys):

@@ -32,6 +32,11 @@ def test_an_entry_that_is_named_twice_is_refused_wherever_it_stands(name, first,
         parse_json(text)
 
 
+def test_the_marks_of_a_merge_are_told_with_what_to_do():
+    with pytest.raises(ValueError, match="git checkout --ours or --theirs"):
+        parse_json('{\n<<<<<<< HEAD\n "a": 1\n=======\n "a": 2\n>>>>>>> other\n}')
+
+
 @pytest.mark.parametrize("word", ["clé", "Ångström", "ñandú"])
 def test_one_word_in_two_spellings_is_one_name(word):
     composed, decomposed = (unicodedata.normalize(form, word) for form in ("NFC", "NFD"))

@@ -42,12 +42,17 @@ OK = Verdict(CASE, State.OK)
             "One cause: model (2 findings, only 1 when it is restored). There is another cause. Not restored, because",
         ),
         ([NOW, Trial(("model",), NOW.verdict)], [], "No factor that could be restored here is the cause."),
+        ([NOW, Trial(("model",), None, "missing")], [], "The cause may be model: the table says why it could not be"),
         ([NOW, Trial(("model",), None, "missing")], [TORCH], "Run the case in an environment with the former versions"),
         ([NOW, Trial(("preprocessing",), NOW.verdict)], [CLASSES], "(bbbb). Put that back, and run"),
     ],
 )
 def test_the_conclusion_follows_from_the_trials(trials, fixed, expected):
     assert expected in conclusion(trials, fixed)
+
+
+def test_nobody_is_sent_to_the_code_by_a_case_that_matches():
+    assert "look at the code" not in conclusion([Trial((), OK), Trial(("model",), None, "missing")], [])
 
 
 def test_a_factor_is_named_only_where_something_of_it_changed():

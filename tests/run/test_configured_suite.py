@@ -90,6 +90,10 @@ WRONG = {
         [entry(method=["gradcam"])],
         f"{HERE}: unknown key 'method'. Did you mean methods or models?",
     ),
+    "key of the whole file": (
+        [entry(golden="goldens")],
+        f"{HERE}: unknown key 'golden'. Did you mean models? golden holds for all tasks: write it above the first",
+    ),
     "wrong type": ([entry(seed="many")], f"{HERE}: seed is 'many'; expected a whole number."),
     "unknown choice": ([entry("lime", segmentation="slik")], "unknown segmentation 'slik'. Did you mean slic?"),
     "layers that are none": ([entry(layers=3)], f"{HERE}: layers is 3; expected one or more texts"),

@@ -1,5 +1,7 @@
 """A person names a case by any part of its key or input, as long as it is the only one."""
 
+from dataclasses import replace
+
 import pytest
 from synthetic import make_result
 
@@ -24,6 +26,12 @@ def test_a_part_that_one_case_has_is_enough(name, key):
 def test_a_part_that_several_have_names_them():
     with pytest.raises(UsageError, match=r"'photos' names 2 cases: .*goldfish.* Give a longer part, or the whole key"):
         resolve("photos", {key: CASES[key] for key in (GOLDFISH, GANS)})
+
+
+def test_cases_of_one_image_are_told_apart_by_their_models():
+    cases = {str(place): replace(CASES[GANS], model=model) for place, model in enumerate(("net", "other"))}
+    with pytest.raises(UsageError, match=r"names 2 cases: 0 \(net\), 1 \(other\)\. Give"):
+        resolve("Gans.jpg", cases)
 
 
 @pytest.mark.parametrize(("cases", "told"), [(CASES, r"unknown case 'b.pngg'. Did you mean b.png\?"), ({}, "no cases")])

@@ -112,7 +112,7 @@ def tell_settings(options: argparse.Namespace) -> None:
         return
     inputs = [name for name in ("model", "images", "device", "precision") if getattr(options, name)]
     names = [*inputs, *given_names(options)]
-    replaced = " ".join(f"--{name.replace('_', '-')}" for name in names)
+    replaced = " and ".join(f"--{name.replace('_', '-')}" for name in names)
     unlisted = [name for name in options.task if not any(each.task == name for each in settings.suite)]
     told = [f"the settings of {settings.name} are used"]
     told += [f"{replaced} of the command line in place of what it says"] if replaced else []

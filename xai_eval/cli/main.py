@@ -453,24 +453,26 @@ def _review(options: argparse.Namespace) -> int:
 def _prune(options: argparse.Namespace) -> int:
     from xai_eval.gate.accept import unused_goldens
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.report.text.summary import left_by_prune
     from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
 
-    def unused() -> list[str]:
-        return unused_goldens(judge_run(options.results, goldens, options.settings.policy))
+    def judged() -> Judged:
+        return judge_run(options.results, goldens, options.settings.policy)
 
-    found = unused()
+    at_first = judged()
+    found = unused_goldens(at_first)
     changing = not options.dry_run and (bool(found) or goldens.has_leftovers())
     with goldens.locked() if changing else nullcontext():
         if changing:
-            found = unused()  # another process may have accepted results meanwhile
+            found = unused_goldens(judged())  # another process may have accepted results meanwhile
         if options.dry_run:
             answer([f"would delete {key}" for key in found])
         for key in found if not options.dry_run else ():
             goldens.remove(key)
             answer([f"deleted {key}"])
-    answer([f"{count(len(found), 'unused golden')} in {options.golden}"])
+    answer([f"{count(len(found), 'unused golden')} in {options.golden}", *left_by_prune(at_first.run_findings)])
     return EXIT_OK
 
 

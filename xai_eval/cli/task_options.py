@@ -61,7 +61,7 @@ def _add_option(group: Any, taking: Sequence[tuple[str, Parameter]]) -> None:
         first.flag,
         dest=f"{_PREFIX}{first.name}",
         metavar=first.metavar,
-        action="append" if repeated else "store",
+        action="append" if repeated else "extend" if several[0] else "store",
         nargs="+" if several[0] else None,
         help="; ".join(words).replace("%", "%%"),
     )

@@ -12,6 +12,10 @@ from xai_eval.disk.typed import spelled
 
 _Value = TypeVar("_Value")
 _MARKS = ",:[{"
+_CONFLICT = (
+    "it holds the marks of a merge conflict: take the whole folder of the case from one branch, with git checkout "
+    "--ours or --theirs, and check again"
+)
 
 
 def parse_json(content: str | bytes) -> Any:
@@ -31,6 +35,10 @@ def parse_json(content: str | bytes) -> Any:
         return decoder.decode(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        if any(row.startswith("<<<<<<< ") for row in text.splitlines()):
+            raise ValueError(_CONFLICT) from error
+        raise
 
 
 def _text_of(content: str | bytes) -> str:

@@ -81,9 +81,7 @@ def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:
     """
     now, single = trials[0], [trial for trial in trials[1:] if len(trial.restored) == 1]
     if now.holds:
-        return "Computed again here, the case matches its golden: the cause is not on this machine. " + _elsewhere(
-            fixed
-        )
+        return _holds_here(fixed)
     alone = [trial for trial in single if trial.holds]
     if alone:
         names = " or ".join(trial.restored[0] for trial in alone)
@@ -91,7 +89,21 @@ def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:
     together = next((trial for trial in trials if len(trial.restored) > 1 and trial.holds), None)
     if together:
         return f"Cause: {' and '.join(together.restored)} together. Restoring only one of them is not enough."
-    return _in_part(now, single) + _elsewhere(fixed)
+    return _in_part(now, single) + _not_tried(single) + _elsewhere(fixed)
+
+
+def _holds_here(fixed: Sequence[Change]) -> str:
+    found = "Computed again here, the case matches its golden: if it drifted, the cause is not on this machine."
+    return f"{found} {_elsewhere(fixed)}" if fixed else found
+
+
+def _not_tried(single: Sequence[Trial]) -> str:
+    """Name the factors that could not be restored: each of them may still be the cause."""
+    names = [trial.restored[0] for trial in single if trial.verdict is None]
+    if not names:
+        return ""
+    they = "it" if len(names) == 1 else "they"
+    return f"The cause may be {' or '.join(names)}: the table says why {they} could not be restored, and what to do. "
 
 
 def _in_part(now: Trial, single: Sequence[Trial]) -> str:

@@ -309,10 +309,13 @@ def _unused_reason(case: Case, *, tried: bool) -> str:
     if not tried:
         return (
             "The run did not try this case, although a complete run was asked for. Run the whole suite again; if the "
-            "case is no longer wanted, delete its golden."
+            "case is no longer wanted, delete the folder of its golden."
         )
     if case.repeatable:
-        return "The run did not obtain this case, although its golden is of the run's models and images."
+        return (
+            "The run did not obtain this case, although its golden is of the run's models and images. If it is no "
+            "longer wanted, delete its golden with `xai-eval prune`."
+        )
     return (
         "No test of the run checked this case. If its test or its name was changed on purpose, accept the new case, "
         "and delete this golden with `xai-eval prune`."

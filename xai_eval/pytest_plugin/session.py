@@ -338,7 +338,8 @@ class GoldenSession:
             f"{nodeid} {self._outcome(nodeid)}, although its verdict fails" for nodeid, _ in self._hidden.values()
         ]
         if self._idle:
-            lines.append(f"tests that use goldens but checked no result: {len(self._idle)}")
+            advice = "Nothing of this run can be accepted: repair these tests, or run without them (--deselect TEST)"
+            lines.append(f"tests that use goldens but checked no result: {len(self._idle)}. {advice}")
         if self.judged and self.page:
             requests = self.record.requests
             lines += explain_line(self.judged.verdicts, requests, self.folder.path, self.goldens.folder)

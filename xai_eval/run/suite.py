@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from xai_eval.inputs.probes.probe_set import ProbeSet
 
 _KEYS = ("task", "models", "images", "device", "precision", "layers")
+# Keys of the whole file that a table of TOML takes for itself if they stand below it.
+_WHOLE = ("golden", "reports", "engine", "workers", "gpus_per_worker", "tasks_files", "quarantine_days")
 
 
 @dataclass(frozen=True)
@@ -208,8 +210,7 @@ def _params(entry: Entry, task: Task) -> tuple[dict[str, Any], Sequence[str] | N
 
 
 def _hint(key: str) -> str:
-    whole = key in ("engine", "workers", "gpus_per_worker")
-    return f"{key} holds for all tasks: write it at the top of the file, or in a profile." if whole else ""
+    return f"{key} holds for all tasks: write it above the first [[suite]] of the file." if key in _WHOLE else ""
 
 
 def _layers(given: Any, where: str) -> Sequence[str]:

@@ -191,14 +191,18 @@ def resolve(name: str, cases: Mapping[str, Case]) -> str:
         return matches[0]
     if matches:
         more = f" and {len(matches) - _NAMED} more" if len(matches) > _NAMED else ""
-        raise UsageError(
-            f"{name!r} names {len(matches)} cases: {', '.join(matches[:_NAMED])}{more}. Give a longer part, or the "
-            "whole key."
-        )
+        told = ", ".join(_with_models({key: cases[key].model for key in matches})[:_NAMED])
+        raise UsageError(f"{name!r} names {len(matches)} cases: {told}{more}. Give a longer part, or the whole key.")
     if not cases:
         raise UsageError(f"unknown case {name!r}: there are no cases.")
     images = [case.input.split("/", 1)[-1] for case in cases.values()]
     raise unknown_name("case", name, dict.fromkeys([*cases, *images]))
+
+
+def _with_models(models: Mapping[str, str]) -> list[str]:
+    """Return keys of cases, each with its model if they differ: nobody can tell them apart by their hashes."""
+    several = len(set(models.values())) > 1
+    return [f"{key} ({model})" if several and model else key for key, model in models.items()]
 
 
 def _holding(name: str, cases: Mapping[str, Case]) -> list[str]:

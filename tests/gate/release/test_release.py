@@ -189,6 +189,15 @@ def test_classes_and_evidence_are_shared_as_the_verdicts_say():
     assert next(t for t in findings.release.tested if t.measure == RIGHT_CLASS).lost == 1
 
 
+def test_a_class_that_neither_model_has_is_no_measure():
+    before, after = sets([0.9] * 4)
+    for intended, counted in ((Label("heron", 16), 1), (Label("heron", None), 0)):
+        for each in (*before, *after):
+            each.fields["intended"] = intended
+        _, findings = judged(before, after)
+        assert sum(each.measure == RIGHT_CLASS for each in findings.release.tested) == counted
+
+
 def test_what_cannot_be_compared_is_no_pair():
     before, after = result("a.jpg", 0.5), result("a.jpg", 0.5, weights="c" * 64)
     other = dataclasses.replace(after, case=dataclasses.replace(after.case, params={"target": "intended"}))

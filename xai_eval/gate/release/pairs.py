@@ -71,7 +71,7 @@ def pair_of(verdict: Verdict, obtained: Result, golden: Result) -> Pair | None:
 
 def _right_class(obtained: Result, golden: Result) -> Iterator[Value]:
     before, after = _is_right(golden), _is_right(obtained)
-    if before is not None and after is not None:
+    if before is not None and after is not None and (_has_intended(golden) or _has_intended(obtained)):
         yield Value(RIGHT_CLASS, "", float(before), float(after))
 
 
@@ -81,6 +81,12 @@ def _is_right(result: Result) -> bool | None:
     if not (isinstance(predicted, Label) and isinstance(intended, Label)) or intended.text is None:
         return None
     return intended.index is not None and predicted.index == intended.index
+
+
+def _has_intended(result: Result) -> bool:
+    """Whether the intended class is one of the model's: what neither model can predict, no upgrade gains or loses."""
+    intended = result.fields.get(_INTENDED)
+    return isinstance(intended, Label) and intended.index is not None
 
 
 def _measured(obtained: Result, golden: Result) -> Iterator[Value]:

@@ -267,9 +267,8 @@ class Classifier:
         if found:
             choices = ", ".join(f"{index} ({self._label(index)})" for index in found)
             raise UsageError(f"class {name_or_index!r} is ambiguous in {self.name}: {choices}. Give the index instead.")
-        hint = f"Expected an index from 0 to {len(self.class_names) - 1}, a name" + (
-            "." if self.class_ids is None else " or a WordNet id."
-        )
+        ways = " or a name." if self.class_ids is None else ", a name or a WordNet id."
+        hint = f"Expected an index from 0 to {len(self.class_names) - 1}{ways}"
         raise unknown_name("class", name_or_index, self.class_names, hint=hint)
 
     def indices_named(self, name: str) -> list[int]:

@@ -58,6 +58,7 @@ _FORMS = (
     "open_clip:ARCHITECTURE/WEIGHTS:WORDS",
     "file:PATH.py:FACTORY",
 )
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors", ".onnx")
 
 
 def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
@@ -114,6 +115,11 @@ def _unknown_spec(spec: str, base: str) -> UsageError:
     known = _known_form(base)
     if known:
         return UsageError(f"unknown model spec {spec!r}. Did you mean {known}?")
+    if base.endswith(_WEIGHTS):
+        return UsageError(
+            f"{base} holds weights, which alone are no model. Write a function that builds the network and loads them "
+            "(docs/how-to/own-model.md), and name it: file:PATH.py:FACTORY."
+        )
     return unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
 
 

@@ -16,7 +16,7 @@ def history_lines(history: Sequence[Acceptance]) -> list[str]:
         lines.append(f"{when}  {who or 'unknown'}  {reason}")
         if entry.state:
             head = " ".join(filter(None, (entry.state, entry.severity)))
-            lines.append(f"    {terminal.sentence(f'{head}: {entry.verdict}')}")
+            lines.append(f"    verdict at that time: {terminal.sentence(f'{head}: {entry.verdict}')}")
         if entry.upgrade:
             lines.append(f"    upgrade of the whole set: {terminal.sentence(entry.upgrade)}")
     return lines

@@ -175,7 +175,7 @@ def summary_lines(
 def _models(verdicts: Sequence[Verdict]) -> Mapping[str, str]:
     """Return what names the model of a case, by model; nothing if all cases have the same one."""
     names = dict.fromkeys(verdict.case.model for verdict in verdicts)
-    return {name: f" Model: {name}." if len(names) > 1 and name else "" for name in names}
+    return {name: f" Model: {name}." if len(names) > 1 and name not in ("", "?") else "" for name in names}
 
 
 def explain_line(
@@ -211,6 +211,17 @@ def not_judged_sentences(run_findings: RunFindings) -> list[str]:
             f"images: {every}. `xai-eval check --complete` fails for such goldens"
         )
     return found
+
+
+def left_by_prune(run_findings: RunFindings) -> list[str]:
+    """Say how many goldens are not pruned because the run does not tell whether they are wanted, and what to do."""
+    left = run_findings.left_out + sum(run_findings.not_tried.values())
+    if not left:
+        return []
+    return [
+        f"{_were(left, 'golden')} kept, because the run did not try all tasks, models and images. If you want no more "
+        "of one of these, delete the folders of its goldens: `xai-eval check --complete` names them"
+    ]
 
 
 def _were(number: int, noun: str) -> str:
