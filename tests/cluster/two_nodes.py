@@ -1,4 +1,7 @@
-"""A Ray cluster on this machine: a head without a core, and two nodes that tests kill. All tests share it."""
+"""A Ray cluster on this machine: a head without a core, and two nodes that tests kill. All tests share it.
+
+The package is imported where it is needed: every process of pytest loads this file, and few start a cluster.
+"""
 
 import gc
 import sys
@@ -8,9 +11,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-
-from xai_eval.cluster.cluster import Cluster, connect
-from xai_eval.run.spread import told_of_process
 
 # Ray asks each node every half second whether it is alive, and gives it up after ten times without an answer.
 NOTICED_SOON = {"health_check_period_ms": 500, "health_check_failure_threshold": 10}
@@ -30,8 +30,11 @@ class TwoNodes:
             self.living.append(self.made.add_node(num_cpus=1))
         self.made.wait_for_nodes()
 
-    def refill(self) -> Cluster:
+    def refill(self) -> Any:
         """Start what is missing, and return the workers."""
+        from xai_eval.cluster.cluster import connect
+        from xai_eval.run.spread import told_of_process
+
         self.start()
         if self.workers is None:
             gc.collect()  # the workers of a test that made its own end when nobody knows them any more
