@@ -388,6 +388,76 @@ class KeepsByAddress(Plain):
         return self.kept[1]
 
 
+class ViewsItsInput(Plain):
+    """Cuts its input without a copy, as code for batches of a loader may do."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return super().forward(batch.view(len(batch), -1).view(batch.shape))
+
+
+class ChecksRange(Plain):
+    """Takes values from 0 to 1 alone."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        assert batch.min() >= 0 and batch.max() <= 1, "values from 0 to 1"
+        return super().forward(batch)
+
+
+class SameMemory(Plain):
+    """Writes each answer over the one before, as CUDA graphs do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[int, Tensor] = {}
+
+    def forward(self, batch: Tensor) -> Tensor:
+        answer = super().forward(batch)
+        return self.kept.setdefault(len(batch), torch.empty_like(answer)).detach().copy_(answer)
+
+
+class SparseWeights(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mixed", torch.eye(4).to_sparse())
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return torch.sparse.mm(self.mixed, super().forward(batch).T).T
+
+
+class KeepsInferenceTensor(Plain):
+    """Keeps a tensor of its first pass that no gradient can pass through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale: Tensor | None = None
+
+    def forward(self, batch: Tensor) -> Tensor:
+        if self.scale is None:
+            with torch.inference_mode():
+                self.scale = torch.ones(1)
+        return super().forward(batch) * self.scale
+
+
+def views_its_input() -> nn.Module:
+    return ViewsItsInput()
+
+
+def checks_range() -> nn.Module:
+    return ChecksRange()
+
+
+def same_memory() -> nn.Module:
+    return SameMemory()
+
+
+def sparse_weights() -> nn.Module:
+    return SparseWeights()
+
+
+def keeps_inference_tensor() -> nn.Module:
+    return KeepsInferenceTensor()
+
+
 def asks_for_gradient() -> nn.Module:
     return AsksForGradient()
 

@@ -124,7 +124,7 @@ def examine(
         told is not None and told.reached,
         (
             *((_misplaced(classifier, layer, layout.misplaced),) if layout is not None and layout.misplaced else ()),
-            *((_alike(classifier),) if _answers_alike(first, other) else ()),
+            *((_alike(classifier),) if _answers_alike(first, other) else _constant(classifier, first, other)),
         ),
         FirstAnswer(batch, first, LARGEST_REPETITION if twice == _STEADY else None, bool(changed)),
     )
@@ -213,6 +213,18 @@ def _alike(classifier: Classifier) -> str:
         f"{classifier.name}: an image of noise has the same scores as the first image, in every digit. So the model "
         "does not look at its input (untrained zeros in its last layer, a dead ReLU), or it returns an answer that it "
         "kept from an earlier pass, and nothing explains its answers."
+    )
+
+
+def _constant(classifier: Classifier, first: Tensor, other: Tensor | None) -> tuple[str, ...]:
+    """Say that the score of the predicted class is constant, as where those of all others are relative to it."""
+    best = int(first[0].argmax())
+    if other is None or float(first[0, best]) == 1 or not torch.equal(first[0, best], other[0, best]):
+        return ()
+    return (
+        f"{classifier.name}: the score of class {classifier.class_names[best]!r} is the same for an image of noise as "
+        "for the first image, in every digit. So nothing in an image counts for it, and its maps are empty. --target "
+        "names another class, whose score is relative to it.",
     )
 
 

@@ -19,6 +19,10 @@ _REMEDIES = {
         "The model writes into a tensor that its gradient needs, so that it could not be trained either. Write into a "
         "copy (clone), or take what needs no gradients (the task lime, or occlusion)."
     ),
+    "Inference tensors cannot be saved for backward": (
+        "The model keeps a tensor that it made in torch.inference_mode, through which no gradient passes. Make it in "
+        "torch.no_grad instead, or take what needs no gradients (the task lime, or occlusion)."
+    ),
     "function being vmapped": (
         "What torch.func.vmap computes inside the model cannot be watched. Call its networks one after the other, or "
         "take a task that needs no layer (attributions, lime)."
