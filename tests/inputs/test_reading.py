@@ -445,6 +445,11 @@ def test_that_the_first_of_rows_of_several_widths_is_taken_is_an_assumption() ->
     assert why.startswith("assumed, because it is the first of 3 with 3 numbers each, such as members of an ensemble")
 
 
+def test_rows_that_are_longer_for_another_image_hold_no_classes() -> None:
+    with pytest.raises(ModelMisbehaves, match="returned 3 numbers for one image of noise and 6 for another"):
+        found_reading(NUMBERS, torch.cat([NUMBERS, NUMBERS], 1), None, None, "m")
+
+
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 9), st.integers(8, 40))
 def test_places_before_classes_are_told_from_classes_before_places(
     rows: int, columns: int, classes: int, cell: int

@@ -375,6 +375,11 @@ HEADS = (
         lambda y: (y[:, :, None, None] * torch.eye(4)).flatten(2).softmax(2).unflatten(2, (4, 4)),
         refused="that sum to 1 over their places",
     ),
+    _ends(
+        "heat maps",
+        lambda y: {"heatmaps": y[:, :, None, None] * torch.eye(4)},
+        refused="returns heatmaps (1, 5, 4, 4), which show where key points lie",
+    ),
     _ends("nothing, and logits", lambda y: (None, y), refused="returned a tuple of 2 (a NoneType, a tensor of shape"),
     _ends(
         "a loss, and logits", lambda y: (y.sum(), y), refused="a tuple of 2 (a tensor of shape (), a tensor of shape"
@@ -592,6 +597,8 @@ ODDEST = (
     _odd(oddest.leaves_early_alone),
     _odd(oddest.body_for_the_rest, refused="is not reached when the model answers this image", lime=True),
     _plain(oddest.views_its_input),
+    _plain(oddest.in_a_checkpoint_wrapper, "body._checkpoint_wrapped_module", layer_in_reference="body"),
+    _odd(oddest.first_for_all, refused="answers an image differently if another one is in the batch"),
     _odd(oddest.checks_range, refused="It runs on values between 0 and 1 alone"),
     _odd(oddest.same_memory, refused="returns the same memory in every pass"),
     _odd(oddest.sparse_weights, refused="has weights that are no dense tensors, first 'mixed'"),

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from odd_nets import Plain
 from torch import Tensor, nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.utils.checkpoint import checkpoint
 
 # They raise what is no Exception, or what cannot be told.
@@ -436,6 +437,39 @@ class KeepsInferenceTensor(Plain):
             with torch.inference_mode():
                 self.scale = torch.ones(1)
         return super().forward(batch) * self.scale
+
+
+class PairsAlone(Plain):
+    """Takes two images at once, and no more."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        assert len(batch) <= 2, "too many"
+        return super().forward(batch)
+
+
+class FirstForAll(Plain):
+    """Gives the answer to the first image of a batch to all."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return super().forward(batch)[:1].expand(len(batch), -1)
+
+
+def in_a_checkpoint_wrapper() -> nn.Module:
+    """As networks that are trained in shards: the wrapper leaves its own name out of those of the parameters."""
+    net = Plain()
+    net.body = checkpoint_wrapper(net.body)
+    return net
+
+
+def first_for_all() -> nn.Module:
+    return FirstForAll()
+
+
+def pairs_alone() -> nn.Module:
+    return PairsAlone()
+
+
+a_model = Plain()
 
 
 def views_its_input() -> nn.Module:

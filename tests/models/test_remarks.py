@@ -13,8 +13,8 @@ import torch
 import torchvision_nets
 from torch import nn
 
-from xai_eval import Classifier, evaluate, load_images
-from xai_eval.errors import ModelMisbehaves
+from xai_eval import Classifier, evaluate, load_images, load_model
+from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, fixed_size_preprocessing
 from xai_eval.result.result import Result
@@ -75,6 +75,18 @@ def test_it_is_said_what_to_do_about_a_tensor_that_passes_no_gradient() -> None:
             device="cpu",
             methods=["saliency"],
         )
+
+
+def test_it_is_said_how_few_images_at_once_are_explained() -> None:
+    with pytest.raises(
+        ModelMisbehaves, match=r"too many\. If it takes fewer images at once, give a smaller --batch-size"
+    ):
+        evaluate("lime", model=_classifier(oddest.pairs_alone), images=IMAGES, device="cpu", **FEW)
+
+
+def test_it_is_said_that_a_model_is_no_factory() -> None:
+    with pytest.raises(UsageError, match="a_model is a model; expected a function that returns one"):
+        load_model(f"file:{oddest.__file__}:a_model")
 
 
 def test_it_is_said_that_maps_may_be_an_image() -> None:

@@ -298,7 +298,8 @@ def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if all(call.output.dim() <= _ROWS for call in found.calls):
         return (
             "None of its modules returns more than a row of numbers: functions that are called without a module, and "
-            f"layers in a plain list instead of an nn.ModuleList, cannot be found. {_NAME_ONE} {_NO_LAYER}"
+            "layers in a plain list instead of an nn.ModuleList, cannot be found, and none is called for an answer "
+            f"that was kept from an earlier pass. {_NAME_ONE} {_NO_LAYER}"
         )
     if any(shapes.batch_axis(name) is None for name in found.gradients):
         return f"The first axis of some of its layers counts windows, heads or crops instead of images. {_NAME_ONE}"

@@ -234,7 +234,8 @@ def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
         return None
     noise = noise_image(classifier.module, tuple(batch.shape[1:])).to(batch)
     try:
-        return logits(classifier, torch.cat([batch, noise]))[:1]
+        # The image comes second, because a model may give the answer to the first one to all.
+        return logits(classifier, torch.cat([noise, batch]))[1:]
     except ModelMisbehaves:
         return None
 

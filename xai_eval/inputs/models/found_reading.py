@@ -27,6 +27,11 @@ _FEATURES = (
 )
 _NEVER_NEGATIVE = "none of its numbers for two images of noise is negative, as of features behind a ReLU, or of depths"
 _OF_LENGTH_1 = "its rows for two images of noise have length 1, as features have that are compared with others"
+_OF_KEY_POINTS = "heatmaps"  # as an output of transformers calls them
+_NO_CLASSES = (
+    "expected maps of classes, one of which each place has. Wrap the model in a module that returns a number per key "
+    "point, such as its place or the maximum of its map, and say --output regression."
+)
 _ALIKE = 1e-5  # share of the largest number by which the same number may differ in single precision
 _SEVERAL = 2  # rows beside the first one
 _FEWEST = 8  # numbers of which chance hardly ever makes all positive, for two images
@@ -91,6 +96,11 @@ def found_reading(
     entry = entry_of_numbers(output, model)
     _check_numbers(at_entry(output, entry), model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
+    _check_widths(first, second, model)
+    if kind is None and _OF_KEY_POINTS in entry:
+        raise UsageError(
+            f"{model} returns {_OF_KEY_POINTS} {tuple(first.shape)}, which show where key points lie; {_NO_CLASSES}"
+        )
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
         if kind is None:
             _check_alone(output, entry, model)
@@ -219,8 +229,7 @@ def _segmentation(numbers: _Numbers, told: object, model: str) -> Reading:
     if all(map(_sum_to_one_over_places, numbers.both)):
         raise UsageError(
             f"{model} returns maps {tuple(first.shape)} that sum to 1 over their places, as those that show where a "
-            "key point lies; expected maps of classes, one of which each place has. Wrap the model in a module that "
-            "returns a number per key point, such as its place or the maximum of its map, and say --output regression."
+            f"key point lies; {_NO_CLASSES}"
         )
     if numbers.squashed:
         if count == 1:
@@ -283,6 +292,15 @@ def _has_proportions(places: tuple[int, int], size: tuple[int, int]) -> bool:
 def _places(maps: Tensor) -> Tensor:
     """Return maps (1, C, h, w) as one row per place, (h * w, C)."""
     return maps[0].flatten(1).T
+
+
+def _check_widths(first: Tensor, second: Tensor, model: str) -> None:
+    """Refuse rows of which each image has another number, such as the scores of the points that were found in it."""
+    if first.dim() == second.dim() == MOST_AXES and first.shape[1] != second.shape[1]:
+        raise ModelMisbehaves(
+            f"{model} returned {first.shape[1]} numbers for one image of noise and {second.shape[1]} for another, so "
+            "that they do not stand for classes. Wrap the model in a module that returns one score per class."
+        )
 
 
 def _sum_to_one_over_places(maps: Tensor) -> bool:
