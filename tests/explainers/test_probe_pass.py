@@ -295,10 +295,26 @@ def test_tokens_without_a_class_token_are_the_maps_that_they_were_cut_from(tmp_p
     np.testing.assert_array_equal(tokens.whole.layers[0].places, maps.whole.layers[0].places)
 
 
+def test_of_a_tuple_the_first_tensor_is_taken_as_for_class_activation_maps(tmp_path):
+    alone = run_pass(odd_plan(lambda x: x[:, :, ::4, ::4]), tmp_path / "alone").whole.layers[0]
+    first = run_pass(odd_plan(lambda x: (x[:, :, ::4, ::4], None)), tmp_path / "tuple").whole.layers[0]
+    np.testing.assert_array_equal(first.activations, alone.activations)
+
+
+def test_a_model_that_takes_single_images_only_gets_them_one_by_one(tmp_path):
+    def gives(x):
+        assert len(x) == 1, "one image at a time"
+        return x[:, :, ::4, ::4]
+
+    alone = run_pass(odd_plan(gives), tmp_path / "one").whole.layers[0]
+    batch = run_pass(odd_plan(lambda x: x[:, :, ::4, ::4]), tmp_path / "batch").whole.layers[0]
+    np.testing.assert_allclose(alone.activations, batch.activations, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("gives", "error", "message"),
     [
-        (lambda x: (x, x), UsageError, "returns tuple for 4 images; expected maps"),
+        (lambda x: {"maps": x}, UsageError, "returns dict for 4 images; expected maps"),
         (lambda x: x.sum(), UsageError, r"returns \(\) for 4 images"),
         (lambda x: x[:1], UsageError, r"returns \(1, 3, 96, 96\) for 4 images"),
         (lambda x: x / 0, ModelMisbehaves, "values in layer 'layer' that are not finite"),

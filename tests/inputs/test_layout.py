@@ -166,6 +166,7 @@ def test_a_tuple_is_laid_out_by_its_first_entry() -> None:
         (Layout((7, 5), 2), "maps (h, w, channels) of 7 x 5 places"),
         (Layout((7, 5), 1, maps=False), "tokens, 7 x 5 places"),
         (Layout((7, 5), 1, 0, 1, 2, maps=False), "tokens, 7 x 5 places and 1 before and 2 behind them"),
+        (Layout((7, 5), 1, maps=False, between=1), "tokens, 7 x 5 places and 1 in the middle of them"),
     ],
 )
 def test_a_layout_is_told_in_words(layout: Layout, told: str) -> None:

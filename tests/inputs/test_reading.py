@@ -66,7 +66,7 @@ def test_the_numbers_are_found_in_any_form(
     form: Callable[[Tensor], Any], entry: tuple[str | int, ...], dtype: torch.dtype
 ) -> None:
     numbers = NUMBERS.to(dtype)
-    reading = found_reading(form(numbers), form(numbers + 1), None, None, "mine")
+    reading = found_reading(form(numbers), form(numbers * 2), None, None, "mine")
     assert (reading.entry, reading.kind, reading.outputs, reading.classes) == (entry, LOGITS, 3, 3)
     scores = reading.scores(form(torch.cat([numbers, -numbers])))
     assert scores.dtype == (torch.float64 if dtype is torch.float64 else torch.float32)
@@ -440,6 +440,14 @@ def test_that_the_first_of_rows_of_several_widths_is_taken_is_an_assumption() ->
     assert found_reading(output, output, None, None, "m").why.startswith("assumed, because it is the first: it has 6")
     alike = (NUMBERS, -NUMBERS)
     assert found_reading(alike, alike, None, None, "m").why.startswith("assumed (")
+    members = [NUMBERS, -NUMBERS, NUMBERS]
+    why = found_reading(members, members, None, None, "m").why
+    assert why.startswith("assumed, because it is the first of 3 with 3 numbers each, such as members of an ensemble")
+
+
+def test_rows_that_are_longer_for_another_image_hold_no_classes() -> None:
+    with pytest.raises(ModelMisbehaves, match="returned 3 numbers for one image of noise and 6 for another"):
+        found_reading(NUMBERS, torch.cat([NUMBERS, NUMBERS], 1), None, None, "m")
 
 
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 9), st.integers(8, 40))

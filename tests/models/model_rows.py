@@ -210,6 +210,12 @@ TRANSFORMERS = (
     _hf("ConvNeXt v2", hf.convnext_v2, "convnextv2.encoder.stages.2.layers.0"),
     _hf("PoolFormer", hf.poolformer, "norm"),
     _hf("SegFormer", hf.segformer, "segformer.stages.3.blocks.0.layernorm_before", tokens(2, 2)),
+    Row(
+        "hf DINOv2, a probe of its states",
+        hf.probe_of_states,
+        "backbone.encoder.layer.1.norm1",
+        tokens(4, 4, 1),
+    ),
     Row("hf MobileViT", hf.mobilevit, "mobilevit.conv_1x1_exp", entry=hf.logits_of, slow=True),
     Row("hf ViT without a head", hf.vit_backbone_alone, refused="give it a head if it has no classes"),
 )
@@ -353,6 +359,27 @@ HEADS = (
     _ends("infinite scores", lambda y: y / 0, refused="returned NaN or infinity"),
     _ends("no batch axis", lambda y: y[0], refused="returned a tensor of shape (5,) for one image"),
     _ends("classes first", lambda y: y.T, refused="returned a tensor of shape (5, 1) for one image"),
+    _ends(
+        "one score and thresholds",
+        lambda y: y[:, :1] - torch.arange(5.0),
+        refused="numbers whose differences are the same for every image",
+    ),
+    _ends("a constant class", lambda y: torch.cat([y[:, :1] * 0, y[:, 1:]], 1)),
+    _ends(
+        "boxes of a batch",
+        lambda y: {"boxes": y[:, :, None].expand(-1, -1, 4), "labels": y.argsort(1), "scores": y.sigmoid()},
+        refused="returns the boxes of all images in one mapping",
+    ),
+    _ends(
+        "maps of key points",
+        lambda y: (y[:, :, None, None] * torch.eye(4)).flatten(2).softmax(2).unflatten(2, (4, 4)),
+        refused="that sum to 1 over their places",
+    ),
+    _ends(
+        "heat maps",
+        lambda y: {"heatmaps": y[:, :, None, None] * torch.eye(4)},
+        refused="returns heatmaps (1, 5, 4, 4), which show where key points lie",
+    ),
     _ends("nothing, and logits", lambda y: (None, y), refused="returned a tuple of 2 (a NoneType, a tensor of shape"),
     _ends(
         "a loss, and logits", lambda y: (y.sum(), y), refused="a tuple of 2 (a tensor of shape (), a tensor of shape"
@@ -506,6 +533,7 @@ ODDER = (
     _odd(odder.siamese_in_parallel, refused="Its forward takes 2 inputs (anchor, other)"),
     _odd(odder.with_mask, refused="Its forward takes 2 inputs (image, mask)"),
     _odd(odder.with_text, refused="Its forward takes 2 inputs (input_ids, pixel_values)"),
+    _odd(odder.text_first, refused=f"Its forward takes input_ids first, before pixel_values. {_ONE_IMAGE}"),
     _odd(odder.by_any_name, refused="Its forward takes its input by name alone (pixel_values=...)"),
     _odd(odder.of_a_list, refused="Wrap it in a module that makes them: self.net(list(images))"),
     _odd(odder.of_a_mapping, refused='Wrap it in a module that makes one: self.net({"image": images})'),
@@ -518,6 +546,11 @@ ODDER = (
     _odd(odder.merged_tokens, "blocks.0", reshape=tokens(7, 7), slow=True),
     _odd(odder.flat_patches, "blocks.2.norm1", reshape=tokens(14, 7, 1), slow=True),
     _odd(odder.tokens_behind, "blocks.2.norm1", reshape=tokens(7, 7, 0, 5)),
+    _odd(
+        odder.token_in_the_middle,
+        "blocks.2.norm1",
+        reshape=lambda output: tokens(7, 7)(torch.cat([output[:, :24], output[:, 25:]], 1)),
+    ),
     _odd(odder.prompted, "blocks.2.norm1", reshape=tokens(7, 7, 41)),
     _odd(odder.attributes_raise, refused="KeyError: '_is_replica'"),
     _odd(odder.binarised, refused="Steps that round, such as sign and round, pass no gradient either"),
@@ -563,6 +596,12 @@ ODDEST = (
     _odd(oddest.leaves_early, refused="The model runs its layers for each image of a batch alone", lime=True),
     _odd(oddest.leaves_early_alone),
     _odd(oddest.body_for_the_rest, refused="is not reached when the model answers this image", lime=True),
+    _plain(oddest.views_its_input),
+    _plain(oddest.in_a_checkpoint_wrapper, "body._checkpoint_wrapped_module", layer_in_reference="body"),
+    _odd(oddest.first_for_all, refused="answers an image differently if another one is in the batch"),
+    _odd(oddest.checks_range, refused="It runs on values between 0 and 1 alone"),
+    _odd(oddest.same_memory, refused="returns the same memory in every pass"),
+    _odd(oddest.sparse_weights, refused="has weights that are no dense tensors, first 'mixed'"),
     _plain(oddest.asks_for_gradient),
     _plain(oddest.gradients_if_asked),
     _plain(oddest.reversible, "stem"),

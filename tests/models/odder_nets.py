@@ -115,6 +115,14 @@ class WithText(Plain):
         return super().forward(pixel_values) + input_ids.sum()
 
 
+class TextFirst(Plain):
+    """As models of transformers that take text and images: neither has to be given, and neither alone is enough."""
+
+    def forward(self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None) -> Tensor:
+        assert input_ids is not None and pixel_values is not None, "give both"
+        return super().forward(pixel_values) + input_ids.sum()
+
+
 class ByAnyName(Plain):
     def forward(self, **inputs: Tensor) -> Tensor:
         return super().forward(inputs["pixel_values"])
@@ -204,6 +212,10 @@ def with_mask() -> nn.Module:
 
 def with_text() -> nn.Module:
     return WithText()
+
+
+def text_first() -> nn.Module:
+    return TextFirst()
 
 
 def by_any_name() -> nn.Module:
@@ -311,6 +323,17 @@ class TokensBehind(Tokens):
         return tokens[:, -5]
 
 
+class TokenInTheMiddle(Tokens):
+    """With its class token between the halves of the places, as Vision Mamba has it."""
+
+    def joined(self, places: Tensor) -> Tensor:
+        token, half = self.token.expand(len(places), -1, -1), places.shape[1] // 2
+        return torch.cat([places[:, :half], token, places[:, half:]], 1)
+
+    def answer(self, tokens: Tensor) -> Tensor:
+        return tokens[:, tokens.shape[1] // 2]
+
+
 class Prompted(Tokens):
     """With forty learned prompts between its class token and the places, as visual prompt tuning adds them."""
 
@@ -321,6 +344,10 @@ class Prompted(Tokens):
     def joined(self, places: Tensor) -> Tensor:
         others = torch.cat([self.token, self.prompts], 1)
         return torch.cat([others.expand(len(places), -1, -1), places], 1)
+
+
+def token_in_the_middle() -> nn.Module:
+    return TokenInTheMiddle()
 
 
 def prompted() -> nn.Module:

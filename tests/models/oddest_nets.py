@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from odd_nets import Plain
 from torch import Tensor, nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.utils.checkpoint import checkpoint
 
 # They raise what is no Exception, or what cannot be told.
@@ -386,6 +387,109 @@ class KeepsByAddress(Plain):
         if self.kept is None or self.kept[0] != place:
             self.kept = place, super().forward(images)
         return self.kept[1]
+
+
+class ViewsItsInput(Plain):
+    """Cuts its input without a copy, as code for batches of a loader may do."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return super().forward(batch.view(len(batch), -1).view(batch.shape))
+
+
+class ChecksRange(Plain):
+    """Takes values from 0 to 1 alone."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        assert batch.min() >= 0 and batch.max() <= 1, "values from 0 to 1"
+        return super().forward(batch)
+
+
+class SameMemory(Plain):
+    """Writes each answer over the one before, as CUDA graphs do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[int, Tensor] = {}
+
+    def forward(self, batch: Tensor) -> Tensor:
+        answer = super().forward(batch)
+        return self.kept.setdefault(len(batch), torch.empty_like(answer)).detach().copy_(answer)
+
+
+class SparseWeights(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mixed", torch.eye(4).to_sparse())
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return torch.sparse.mm(self.mixed, super().forward(batch).T).T
+
+
+class KeepsInferenceTensor(Plain):
+    """Keeps a tensor of its first pass that no gradient can pass through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale: Tensor | None = None
+
+    def forward(self, batch: Tensor) -> Tensor:
+        if self.scale is None:
+            with torch.inference_mode():
+                self.scale = torch.ones(1)
+        return super().forward(batch) * self.scale
+
+
+class PairsAlone(Plain):
+    """Takes two images at once, and no more."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        assert len(batch) <= 2, "too many"
+        return super().forward(batch)
+
+
+class FirstForAll(Plain):
+    """Gives the answer to the first image of a batch to all."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return super().forward(batch)[:1].expand(len(batch), -1)
+
+
+def in_a_checkpoint_wrapper() -> nn.Module:
+    """As networks that are trained in shards: the wrapper leaves its own name out of those of the parameters."""
+    net = Plain()
+    net.body = checkpoint_wrapper(net.body)
+    return net
+
+
+def first_for_all() -> nn.Module:
+    return FirstForAll()
+
+
+def pairs_alone() -> nn.Module:
+    return PairsAlone()
+
+
+a_model = Plain()
+
+
+def views_its_input() -> nn.Module:
+    return ViewsItsInput()
+
+
+def checks_range() -> nn.Module:
+    return ChecksRange()
+
+
+def same_memory() -> nn.Module:
+    return SameMemory()
+
+
+def sparse_weights() -> nn.Module:
+    return SparseWeights()
+
+
+def keeps_inference_tensor() -> nn.Module:
+    return KeepsInferenceTensor()
 
 
 def asks_for_gradient() -> nn.Module:

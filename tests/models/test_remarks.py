@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import head_nets
 import odder_nets as odder
+import oddest_nets as oddest
 import pytest
 import timm_nets
+import torch
 import torchvision_nets
 from torch import nn
 
-from xai_eval import Classifier, evaluate, load_images
+from xai_eval import Classifier, evaluate, load_images, load_model
+from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, fixed_size_preprocessing
 from xai_eval.result.result import Result
@@ -54,6 +58,35 @@ def test_nothing_is_said_of_models_that_keep_their_tokens(make: Callable[[], nn.
 def test_it_is_said_that_a_model_does_not_look_at_its_input() -> None:
     (result,) = evaluate("lime", model=_classifier(odder.keeping), images=IMAGES, device="cpu", **FEW)
     assert "an image of noise has the same scores as the first image, in every digit" in _remarks(result)
+
+
+def test_it_is_said_that_the_predicted_class_has_a_constant_score() -> None:
+    make = head_nets.ending_in(lambda y: torch.cat([y[:, :1] * 0 + 9, y[:, 1:]], 1), 5)
+    (result,) = evaluate("lime", model=_classifier(make, 64), images=IMAGES, device="cpu", **FEW)
+    assert "the score of class 'ant' is the same for an image of noise" in _remarks(result)
+
+
+def test_it_is_said_what_to_do_about_a_tensor_that_passes_no_gradient() -> None:
+    with pytest.raises(ModelMisbehaves, match=r"torch\.inference_mode, .* Make it in torch\.no_grad instead"):
+        evaluate(
+            "attributions",
+            model=_classifier(oddest.keeps_inference_tensor),
+            images=IMAGES,
+            device="cpu",
+            methods=["saliency"],
+        )
+
+
+def test_it_is_said_how_few_images_at_once_are_explained() -> None:
+    with pytest.raises(
+        ModelMisbehaves, match=r"too many\. If it takes fewer images at once, give a smaller --batch-size"
+    ):
+        evaluate("lime", model=_classifier(oddest.pairs_alone), images=IMAGES, device="cpu", **FEW)
+
+
+def test_it_is_said_that_a_model_is_no_factory() -> None:
+    with pytest.raises(UsageError, match="a_model is a model; expected a function that returns one"):
+        load_model(f"file:{oddest.__file__}:a_model")
 
 
 def test_it_is_said_that_maps_may_be_an_image() -> None:

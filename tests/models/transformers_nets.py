@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import transformers
 from lively import lively
 from torch import Tensor, nn
@@ -132,6 +133,23 @@ def dinov2_without_a_head() -> nn.Module:
     """Its `pooler_output` is the class token."""
     config = transformers.Dinov2Config(**_VIT)
     return lively(lambda: transformers.Dinov2Model(config), 64)
+
+
+class Probe(nn.Module):
+    """A linear layer on the class tokens of two layers, as DINOv2 is evaluated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = transformers.Dinov2Model(transformers.Dinov2Config(**_VIT))
+        self.head = nn.Linear(2 * _VIT["hidden_size"], CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        states = self.backbone(images, output_hidden_states=True).hidden_states
+        return self.head(torch.cat([states[-1][:, 0], states[-2][:, 0]], 1))
+
+
+def probe_of_states() -> nn.Module:
+    return lively(Probe, 64)
 
 
 def vit_backbone_alone() -> nn.Module:

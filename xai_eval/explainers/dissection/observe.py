@@ -10,7 +10,7 @@ import torch
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
-from xai_eval.inputs.models.layout import possible_layouts
+from xai_eval.inputs.models.layout import leading_tensor, possible_layouts
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
@@ -20,7 +20,9 @@ _MAP, _TOKENS, _VECTOR = 4, 3, 2
 def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch.Tensor]:
     """Run a model on a batch and return the outputs of its layers, on the model's device.
 
-    Whether these are finite is not asked here: to ask means to wait for the device, once per layer.
+    Whether these are finite is not asked here: to ask means to wait for the device, once per layer. Of a layer that
+    returns a tuple, the first tensor counts, as for class activation maps. A model that takes single images only gets
+    the images one by one.
 
     Args:
         model: the model and the names of its layers.
@@ -35,6 +37,9 @@ def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch
         UsageError: a layer is not reached, or returns neither maps nor tokens nor vectors.
     """
     classifier = model.classifier
+    if len(batch) > 1 and not classifier.first_answers.takes_batches:
+        alone = [layer_outputs(model, image) for image in torch.split(batch, 1)]
+        return {layer: torch.cat([each[layer] for each in alone]) for layer in model.layers}
     with as_model_error(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
         # The copy to the device comes first: in one step with a change of format, it would not run beside other work.
         given = batch.to(classifier.device, non_blocking=True)
@@ -75,9 +80,8 @@ def _kept(model: DissectedModel) -> Iterator[Mapping[str, Any]]:
 
     def keep(layer: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_module: object, _inputs: object, output: Any) -> None:
-            if isinstance(output, torch.Tensor):
-                output = output.detach().clone(memory_format=torch.contiguous_format)
-            kept[layer] = output
+            tensor = leading_tensor(output)
+            kept[layer] = output if tensor is None else tensor.detach().clone(memory_format=torch.contiguous_format)
 
         return model.classifier.layer(layer).register_forward_hook(hook)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.explainers.model.reproduction import disagreement
+from xai_eval.inputs.models.reading import needs_contiguous
 
 # On a CPU, channels last costs a new layout of all weights in every call. With fewer weights per pixel of an image it
 # was faster, up to 1.3 times; with more, it was slower, down to 0.7 times (ResNet18 has 2,700 at 64 px, 220 at 224 px).
@@ -24,6 +25,8 @@ def best_memory_format(model: nn.Module, example: Tensor) -> torch.memory_format
     Returns:
         `torch.channels_last` or `torch.contiguous_format`.
     """
+    if needs_contiguous(model):
+        return torch.contiguous_format
     if example.device.type == "cpu" and _weights_per_pixel(model, example) > _MOST_WEIGHTS_PER_PIXEL:
         return torch.contiguous_format
     batch = example.repeat(2, 1, 1, 1)

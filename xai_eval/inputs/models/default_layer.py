@@ -136,11 +136,11 @@ class _Search:
         fewer = next(filter(partial(self._has_fewer, chosen), later), None)
         if fewer is None:
             return DefaultLayer(chosen.call.name)
-        count = chosen.layout.places + chosen.layout.before + chosen.layout.behind
+        count = chosen.layout.places + chosen.layout.other_tokens
         return DefaultLayer(chosen.call.name, fewer.name, (count, self._tokens(fewer, chosen)))
 
     def _has_fewer(self, chosen: _Layer, call: Call) -> bool:
-        gradient, others = self.found.gradients.get(call.name), chosen.layout.before + chosen.layout.behind
+        gradient, others = self.found.gradients.get(call.name), chosen.layout.other_tokens
         if gradient is None or self.found.counts[call.name] > 1 or call.name in self.found.inside_attention:
             return False
         if not others + 1 < self._tokens(call, chosen) < chosen.layout.places + others:
@@ -271,7 +271,7 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
     if gradient is None:
         return False
     reached = int((layout(gradient) != 0).any(dim=1).sum())
-    return reached > layout.before + layout.behind
+    return reached > layout.other_tokens
 
 
 def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
@@ -298,7 +298,8 @@ def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if all(call.output.dim() <= _ROWS for call in found.calls):
         return (
             "None of its modules returns more than a row of numbers: functions that are called without a module, and "
-            f"layers in a plain list instead of an nn.ModuleList, cannot be found. {_NAME_ONE} {_NO_LAYER}"
+            "layers in a plain list instead of an nn.ModuleList, cannot be found, and none is called for an answer "
+            f"that was kept from an earlier pass. {_NAME_ONE} {_NO_LAYER}"
         )
     if any(shapes.batch_axis(name) is None for name in found.gradients):
         return f"The first axis of some of its layers counts windows, heads or crops instead of images. {_NAME_ONE}"

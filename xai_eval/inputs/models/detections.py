@@ -33,6 +33,14 @@ def are_boxes(output: Any) -> bool:
     return listed and all(isinstance(each, Mapping) and set(_ENTRIES) <= each.keys() for each in output)
 
 
+def are_boxes_of_a_batch(output: Any) -> bool:
+    """Whether an output is one mapping with the boxes of all images, (N, n, 4), and a score for each."""
+    if not isinstance(output, Mapping) or not {"boxes", "scores"} <= output.keys():
+        return False
+    boxes, scores = output["boxes"], output["scores"]
+    return isinstance(boxes, Tensor) and isinstance(scores, Tensor) and boxes.shape[:-1] == scores.shape
+
+
 def check_boxes(found: Found) -> None:
     """Check what a detector finds in images of noise: its form, and that boxes are corners in pixels.
 
@@ -104,7 +112,10 @@ def _check_form(found: Mapping[str, Tensor]) -> None:
     count = shapes.get("scores", ())[:1]
     if shapes != {"boxes": (*count, 4), "labels": count, "scores": count} or not count:
         told = ", ".join(f"{name} {shapes.get(name, type(found[name]).__name__)}" for name in _ENTRIES)
-        raise ModelMisbehaves(f"the model returned {told}; expected tensors: boxes (n, 4), labels (n,), scores (n,).")
+        raise ModelMisbehaves(
+            f"the model returned {told}; expected tensors: boxes (n, 4), labels (n,), scores (n,). Wrap "
+            "the model in a module that returns them so."
+        )
 
 
 def _same_box(box: Tensor, boxes: Tensor) -> Tensor:

@@ -124,7 +124,7 @@ def examine(
         told is not None and told.reached,
         (
             *((_misplaced(classifier, layer, layout.misplaced),) if layout is not None and layout.misplaced else ()),
-            *((_alike(classifier),) if _answers_alike(first, other) else ()),
+            *((_alike(classifier),) if _answers_alike(first, other) else _constant(classifier, first, other)),
         ),
         FirstAnswer(batch, first, LARGEST_REPETITION if twice == _STEADY else None, bool(changed)),
     )
@@ -216,13 +216,26 @@ def _alike(classifier: Classifier) -> str:
     )
 
 
+def _constant(classifier: Classifier, first: Tensor, other: Tensor | None) -> tuple[str, ...]:
+    """Say that the score of the predicted class is constant, as where those of all others are relative to it."""
+    best = int(first[0].argmax())
+    if other is None or float(first[0, best]) == 1 or not torch.equal(first[0, best], other[0, best]):
+        return ()
+    return (
+        f"{classifier.name}: the score of class {classifier.class_names[best]!r} is the same for an image of noise as "
+        "for the first image, in every digit. So nothing in an image counts for it, and its maps are empty. --target "
+        "names another class, whose score is relative to it.",
+    )
+
+
 def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
     """Return the scores of an image beside one of noise; None if the model takes single images only."""
     if not classifier.first_answers.takes_batches:
         return None
     noise = noise_image(classifier.module, tuple(batch.shape[1:])).to(batch)
     try:
-        return logits(classifier, torch.cat([batch, noise]))[:1]
+        # The image comes second, because a model may give the answer to the first one to all.
+        return logits(classifier, torch.cat([noise, batch]))[1:]
     except ModelMisbehaves:
         return None
 

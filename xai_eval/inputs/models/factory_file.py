@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.inputs.models.called_in import at_home, folder_of_factories
@@ -118,6 +120,11 @@ def _run(path: Path, place: Path) -> ModuleType:
 
 def _function(module: ModuleType, path: Path, factory: str, kind: str = "factory") -> Callable[..., Any]:
     found: Callable[..., Any] | None = getattr(module, factory, None)
+    if kind == "factory" and isinstance(found, nn.Module):
+        raise UsageError(
+            f"{path}: {factory} is a model; expected a function that returns one. Write a function that returns it, "
+            "and name that."
+        )
     if found is not None and callable(found):
         return found
     defined = [

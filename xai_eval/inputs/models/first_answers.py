@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from xai_eval.inputs.models.found_reading import AS_AN_IMAGE, check_proportions,
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
-from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.model_state import hooks_of, keep_hooks, lent
 from xai_eval.inputs.models.one_by_one import OneByOne
 from xai_eval.inputs.models.other_inputs import why_not
 from xai_eval.inputs.models.output_entries import FEATURES_REMEDY
@@ -41,6 +42,7 @@ class FirstAnswers:
         dtype: type of the model's numbers.
         is_plain: whether the model itself returns scores (N, C) in single or double precision.
         takes_batches: whether it takes several images at once.
+        needs_contiguous: whether it fails on images whose channels come last in memory, such as by a `view`.
     """
 
     reading: Reading
@@ -48,6 +50,7 @@ class FirstAnswers:
     dtype: torch.dtype
     is_plain: bool
     takes_batches: bool
+    needs_contiguous: bool = False
 
     def scoring(self, module: nn.Module) -> nn.Module:
         """Return a model that returns scores (N, C): the module itself if it does, else one that wraps it."""
@@ -69,9 +72,10 @@ class FirstAnswers:
         return (boxes if self.takes_batches else OneByOne(boxes)).eval()
 
     def _scoring(self, module: nn.Module) -> nn.Module:
-        if self.is_plain and not self.writes_into_input and self.dtype is torch.float32:
+        as_given = not self.writes_into_input and not self.needs_contiguous
+        if self.is_plain and as_given and self.dtype is torch.float32:
             return module
-        return Scoring(module, self.reading, self.dtype, self.writes_into_input).eval()
+        return Scoring(module, self.reading, self.dtype, self.writes_into_input, self.needs_contiguous).eval()
 
 
 def first_answers(
@@ -97,23 +101,60 @@ def first_answers(
     _initialise(module, batches[0], model)
     reason = partial(why_not, module, batches[0].clone())
     with evaluating(module), lent(module), as_model_error(model, batches[0].shape, reason=reason):
-        outputs = [_answer(module, batch) for batch in batches]
+        first = _answer(module, batches[0])
+        hooks, kept = hooks_of(module), [each.detach().clone() for each in _tensors(first)]
+        second, needs_contiguous = _answer_to_channels_last(module, batches[1])
+        _check_kept(first, kept, model)
+    keep_hooks(hooks)
     with evaluating(module), lent(module):
         together = _answer_to_both(module, input_shape)
     told = _told(module) if kind is None else None
-    names = classes_of(module) or names if are_boxes(outputs[0]) else names
+    names = classes_of(module) or names if are_boxes(first) else names
     with evaluating(module), lent(module):
         extremes = at_extremes(module, noise_image(module, input_shape), module)
-        reading = found_reading(outputs[0], outputs[1], kind or told, names, model, extremes)
+        reading = found_reading(first, second, kind or told, names, model, extremes)
     if reading.kind is OutputKind.SEGMENTATION:
-        check_proportions(reading.maps(outputs[0]), (input_shape[1], input_shape[2]), model)
-    if may_be_an_image(reading, outputs[0], input_shape, names):
+        check_proportions(reading.maps(first), (input_shape[1], input_shape[2]), model)
+    if may_be_an_image(reading, first, input_shape, names):
         reading = replace(reading, why=AS_AN_IMAGE)
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(_is_changed(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
     takes_batches = _is_an_answer_to_both(together, reading)
-    return FirstAnswers(reading, writes, batches[0].dtype, _is_plain(outputs[0], reading), takes_batches)
+    plain = _is_plain(first, reading)
+    return FirstAnswers(reading, writes, batches[0].dtype, plain, takes_batches, needs_contiguous)
+
+
+def _answer_to_channels_last(module: nn.Module, batch: Tensor) -> tuple[Any, bool]:
+    """Return an answer, and whether the model fails on images in the memory format in which torchvision prepares them.
+
+    Batches of a loader are contiguous, so that nobody noticed in training.
+    """
+    try:
+        return _answer(module, batch.contiguous(memory_format=torch.channels_last)), False
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # if it is not the memory format, it fails again
+        return _answer(module, batch), True
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    """Yield the dense tensors of an output."""
+    if isinstance(output, Tensor) and output.layout is torch.strided:
+        yield output
+    elif isinstance(output, Mapping | tuple | list):
+        for each in output.values() if isinstance(output, Mapping) else output:
+            yield from _tensors(each)
+
+
+def _check_kept(output: Any, kept: list[Tensor], model: str) -> None:
+    """Refuse a model whose second answer was written over its first one."""
+    pairs = zip(_tensors(output), kept, strict=True)
+    if not all(bool(((now == before) | before.isnan()).all()) for now, before in pairs):
+        raise ModelMisbehaves(
+            f"{model} returns the same memory in every pass (a buffer that each pass fills anew), so that an answer is "
+            "another one as soon as the next image is seen. Return a copy of it: output.clone()."
+        )
 
 
 def _is_changed(batch: Tensor, before: Tensor) -> bool:
@@ -168,13 +209,19 @@ def _check_head(module: nn.Module, model: str) -> None:
 
 
 def _check_values(module: nn.Module, model: str) -> None:
-    """Refuse a model whose weights were never loaded."""
+    """Refuse a model whose weights were never loaded, or are no dense tensors."""
     tensors = (*nn.Module.named_parameters(module), *nn.Module.named_buffers(module))
     empty = next((name for name, weights in tensors if weights.is_meta), None)
     if empty is not None:
         raise ModelMisbehaves(
             f"{model} has weights without values: {empty!r} is on the device meta. Create it on another device, and "
             "load its weights."
+        )
+    sparse = next((name for name, each in tensors if each.layout is not torch.strided), None)
+    if sparse is not None:
+        raise ModelMisbehaves(
+            f"{model} has weights that are no dense tensors, first {sparse!r}; expected dense ones, which can be kept "
+            "and compared. Make them dense (to_dense) before the model is explained."
         )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.inputs.models.detections import are_boxes, check_boxes
+from xai_eval.inputs.models.detections import are_boxes, are_boxes_of_a_batch, check_boxes
 from xai_eval.inputs.models.output_entries import MOST_AXES, at_entry, entry_of_numbers, in_rows, told
 from xai_eval.inputs.models.reading import ROUNDING, OutputKind, Reading
 from xai_eval.inputs.models.squashing import is_squashed
@@ -27,6 +27,13 @@ _FEATURES = (
 )
 _NEVER_NEGATIVE = "none of its numbers for two images of noise is negative, as of features behind a ReLU, or of depths"
 _OF_LENGTH_1 = "its rows for two images of noise have length 1, as features have that are compared with others"
+_OF_KEY_POINTS = "heatmaps"  # as an output of transformers calls them
+_NO_CLASSES = (
+    "expected maps of classes, one of which each place has. Wrap the model in a module that returns a number per key "
+    "point, such as its place or the maximum of its map, and say --output regression."
+)
+_ALIKE = 1e-5  # share of the largest number by which the same number may differ in single precision
+_SEVERAL = 2  # rows beside the first one
 _FEWEST = 8  # numbers of which chance hardly ever makes all positive, for two images
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _STAYS = "found: they are probabilities already, between 0 and 1 whatever its last layer computes"
@@ -78,11 +85,22 @@ def found_reading(
             "torchvision returns them. Wrap the model as docs/how-to/other-outputs.md shows (Detectors of "
             "transformers)."
         )
+    if are_boxes_of_a_batch(output):
+        raise ModelMisbehaves(
+            f"{model} returns the boxes of all images in one mapping (boxes, scores); expected a list with a mapping "
+            "per image. Wrap the model in a module that returns [{name: each[i] for name, each in found.items()} for i "
+            "in range(len(images))]."
+        )
     if are_boxes(output) or kind is OutputKind.DETECTION:
         return _detection(output, kind, names, model)
     entry = entry_of_numbers(output, model)
     _check_numbers(at_entry(output, entry), model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
+    _check_widths(first, second, model)
+    if kind is None and _OF_KEY_POINTS in entry:
+        raise UsageError(
+            f"{model} returns {_OF_KEY_POINTS} {tuple(first.shape)}, which show where key points lie; {_NO_CLASSES}"
+        )
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
         if kind is None:
             _check_alone(output, entry, model)
@@ -95,8 +113,9 @@ def found_reading(
     numbers = _Numbers(first, second, entry, extremes)
     if kind is None:
         found = replace(_detected(numbers, names, model), entry=entry)
-        others = _other_widths(output, entry, count) if found.kind is OutputKind.LOGITS else []
-        return replace(found, why=_first_of(others, count, "numbers")) if others else found
+        others = _other_widths(output, entry) if found.kind is OutputKind.LOGITS else []
+        why = _first_row(others, count)
+        return replace(found, why=why) if why else found
     if kind is OutputKind.BINARY and count > 1:
         raise UsageError(f"{model} returns {count} numbers; --output binary is for a single one. Give another kind.")
     if kind in (OutputKind.LOGITS, OutputKind.PROBABILITIES) and count == 1:
@@ -164,9 +183,22 @@ def _check_alone(output: Any, entry: tuple[str | int, ...], model: str) -> None:
         )
 
 
-def _other_widths(output: Any, entry: tuple[str | int, ...], count: int) -> list[int]:
+def _other_widths(output: Any, entry: tuple[str | int, ...]) -> list[int]:
     rows = [each for each in _beside(output, entry) if each.dim() == MOST_AXES and len(each) == 1]
-    return [each.shape[1] for each in rows if each.shape[1] != count]
+    return [each.shape[1] for each in rows]
+
+
+def _first_row(others: list[int], count: int) -> str:
+    """Say that the first of several rows is taken; of two alike, the second one is most likely an auxiliary one."""
+    different = [each for each in others if each != count]
+    if different:
+        return _first_of(different, count, "numbers")
+    if len(others) < _SEVERAL:
+        return ""
+    return (
+        f"assumed, because it is the first of {len(others) + 1} with {count} numbers each, such as members of an "
+        "ensemble. If another one or their mean is the answer, wrap the model in a module that returns it alone"
+    )
 
 
 def _other_maps(output: Any, entry: tuple[str | int, ...]) -> list[int]:
@@ -194,6 +226,11 @@ def _segmentation(numbers: _Numbers, told: object, model: str) -> Reading:
     if count > 1 and all(map(sum_to_one, (_places(first), _places(second)))):
         why = "found: it has an axis for rows and columns, and is never negative and sums to 1 at each place"
         return Reading(OutputKind.SEGMENTATION, count, entry, squashed=True, why=why)
+    if all(map(_sum_to_one_over_places, numbers.both)):
+        raise UsageError(
+            f"{model} returns maps {tuple(first.shape)} that sum to 1 over their places, as those that show where a "
+            f"key point lies; {_NO_CLASSES}"
+        )
     if numbers.squashed:
         if count == 1:
             how = "its last step is a sigmoid" if numbers.end_in_sigmoid else "it stays between 0 and 1"
@@ -257,6 +294,20 @@ def _places(maps: Tensor) -> Tensor:
     return maps[0].flatten(1).T
 
 
+def _check_widths(first: Tensor, second: Tensor, model: str) -> None:
+    """Refuse rows of which each image has another number, such as the scores of the points that were found in it."""
+    if first.dim() == second.dim() == MOST_AXES and first.shape[1] != second.shape[1]:
+        raise ModelMisbehaves(
+            f"{model} returned {first.shape[1]} numbers for one image of noise and {second.shape[1]} for another, so "
+            "that they do not stand for classes. Wrap the model in a module that returns one score per class."
+        )
+
+
+def _sum_to_one_over_places(maps: Tensor) -> bool:
+    """Whether each of several maps, (1, C, h, w), is a probability distribution over places."""
+    return maps.shape[2:].numel() > 1 and sum_to_one(maps[0].flatten(1))
+
+
 def _embedding(output: Any, model: str) -> Reading:
     entry = entry_of_numbers(output, model, _NAMES_OF_FEATURES)
     features = in_rows(at_entry(output, entry))
@@ -318,6 +369,7 @@ def _detected(numbers: _Numbers, names: int | None, model: str) -> Reading:
     if all(map(are_log_probabilities, numbers.both)):
         return Reading(OutputKind.LOGITS, count, why=_LOGARITHMS)
     _check_whole(numbers, model)
+    _check_apart(numbers, model)
     features = "" if names is not None else _as_features(numbers)
     usual = "assumed (--output says otherwise)"
     return Reading(OutputKind.LOGITS, count, why=_FEATURES.format(features, OutputKind.LOGITS) if features else usual)
@@ -343,6 +395,20 @@ def _check_whole(numbers: _Numbers, model: str) -> None:
             f"{model} returns numbers that are never negative and sum to {whole:.4g} for every image; expected logits, "
             "or probabilities, which sum to 1. Wrap the model in a module that returns output / output.sum(1, "
             "keepdim=True), or say --output logits if softmax is to be taken of them."
+        )
+
+
+def _check_apart(numbers: _Numbers, model: str) -> None:
+    """Refuse numbers that rise and fall together, of which softmax makes the same for every image."""
+    first, second = (each.detach().double() for each in numbers.both)
+    change, size = second - first, float(first.abs().max())
+    together = float((change - change.mean()).abs().max()) <= _ALIKE * size
+    if together and float(change.abs().max()) > 10 * _ALIKE * size:
+        raise UsageError(
+            f"{model} returns numbers whose differences are the same for every image, as one score with several "
+            "thresholds has them (ordinal regression); softmax would make the same probabilities for all images. If "
+            "each says whether a threshold is exceeded, say --output multilabel; else wrap the model in a module that "
+            "returns a number per class."
         )
 
 

@@ -38,6 +38,7 @@ class Layout:
         halved: whether its numbers have half precision.
         wrapped: whether the output is a tuple that begins with the tensor.
         misplaced: what is wrong with where its places lie, as a clause; empty if nothing is known to be.
+        between: number of tokens between the two halves of the places, where Vision Mamba has its class token.
     """
 
     grid: tuple[int, int]
@@ -49,6 +50,7 @@ class Layout:
     halved: bool = False
     wrapped: bool = False
     misplaced: str = ""
+    between: int = 0
 
     @property
     def places(self) -> int:
@@ -87,10 +89,14 @@ class Layout:
         return tensor.float() if tensor.dtype in HALVES else tensor
 
     @property
+    def other_tokens(self) -> int:
+        """Number of tokens that are no places."""
+        return self.before + self.between + self.behind
+
+    @property
     def left_out(self) -> float:
         """Share of the tokens that are no places, from 0 to 1."""
-        others = self.before + self.behind
-        return others / (others + self.grid[0] * self.grid[1])
+        return self.other_tokens / (self.other_tokens + self.places)
 
     def strength(self, change: Tensor) -> Tensor:
         """Return how strong each position of a change of the output is, over all channels: (tokens,) or (h, w)."""
@@ -99,20 +105,32 @@ class Layout:
 
     def placed(self, positions: Tensor) -> Tensor:
         """Lay one number per position, (tokens,) or (h, w), over the image: (h, w)."""
-        return positions if self.maps else positions[self.before : len(positions) - self.behind].reshape(self.grid)
+        return positions if self.maps else self._of_places(positions).reshape(self.grid)
 
     def others(self, positions: Tensor) -> Tensor:
-        """The numbers of the tokens that are no places, (before + behind,), of one number per position, (tokens,)."""
+        """The numbers of the tokens that are no places, (other_tokens,), of one number per position, (tokens,)."""
         if self.maps:
             return positions.new_empty(0)
-        return torch.cat([positions[: self.before], positions[len(positions) - self.behind :]])
+        middle = positions[self._half : self._half + self.between]
+        return torch.cat([positions[: self.before], middle, positions[len(positions) - self.behind :]])
+
+    @property
+    def _half(self) -> int:
+        """Position behind the first half of the places."""
+        return self.before + self.places // 2
+
+    def _of_places(self, tokens: Tensor) -> Tensor:
+        """Leave out of (tokens, ...) what are no places: (places, ...)."""
+        if self.between:
+            tokens = torch.cat([tokens[: self._half], tokens[self._half + self.between :]])
+        return tokens[self.before : len(tokens) - self.behind]
 
     def _map(self, tensor: Tensor) -> Tensor:
         return tensor if self.channels == 0 else tensor.permute(0, 3, 1, 2)
 
     def _places(self, tensor: Tensor) -> Tensor:
         tokens = tensor if self.channels == 1 else tensor.transpose(1, 2)
-        places = tokens[:, self.before : tokens.shape[1] - self.behind]
+        places = self._of_places(tokens.transpose(0, 1)).transpose(0, 1)
         return places.reshape(len(places), *self.grid, places.shape[2]).permute(0, 3, 1, 2)
 
     def __str__(self) -> str:
@@ -121,7 +139,8 @@ class Layout:
         if self.maps:
             order = "(channels, h, w)" if self.channels == 0 else "(h, w, channels)"
             return f"maps {order} of {h} x {w} places"
-        others = [f"{n} {where}" for n, where in ((self.before, "before"), (self.behind, "behind")) if n]
+        told = ((self.before, "before"), (self.between, "in the middle of"), (self.behind, "behind"))
+        others = [f"{n} {where}" for n, where in told if n]
         return f"tokens, {h} x {w} places" + (f" and {' and '.join(others)} them" if others else "")
 
 
@@ -234,6 +253,8 @@ def _tokens(
         if others >= 0 and (few or ((h, w) in known and others <= h * w)):
             for before in range(others, -1, -1) if few else (others, others - 1, 1, 0):
                 yield Layout((h, w), channels, batch, before, others - before, maps=False)
+        if others == 1:
+            yield Layout((h, w), channels, batch, maps=False, between=1)
 
 
 def _grids(image: tuple[int, int]) -> set[tuple[int, int]]:

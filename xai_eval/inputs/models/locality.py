@@ -78,7 +78,7 @@ def measured_layout(
         for axes, layout in {(each.batch, each.channels): each for each in layouts}.items()
     }
     measured = [(locality(strengths[each.batch, each.channels], probes, each), each) for each in layouts]
-    return max(measured, key=_fit)[1] if given and measured else _best(measured)
+    return _ranked(measured)[0][1] if given and measured else _best(measured)
 
 
 def answers_of(output_of: Callable[[Tensor], Tensor], batch: Tensor, layout: Layout) -> Tensor:
@@ -117,8 +117,17 @@ def _turned(maps: Tensor) -> list[Tensor]:
     return found[1:]
 
 
-def _best(measured: Sequence[tuple[float, Layout]]) -> Layout | None:
+def _ranked(measured: Sequence[tuple[float, Layout]]) -> Sequence[tuple[float, Layout]]:
+    """Return layouts, those that fit best first."""
     ranked = sorted(measured, key=_fit, reverse=True)
+    # In a fine grid, a token in the middle moves the places so little that only a clear gain speaks for it.
+    if len(ranked) > 1 and not (ranked[0][1].between and _fit(ranked[0]) - _fit(ranked[1]) >= _EQUAL):
+        return [each for each in ranked if not each[1].between]
+    return ranked
+
+
+def _best(measured: Sequence[tuple[float, Layout]]) -> Layout | None:
+    ranked = _ranked(measured)
     # Two layouts that are measured alike, but put a change elsewhere, cannot be told apart.
     if not ranked or (len(ranked) > 1 and _fit(ranked[0]) - _fit(ranked[1]) < _EQUAL):
         return None
@@ -171,4 +180,4 @@ def _answer(layout: Layout, strengths: Tensor) -> Tensor:
 
 def _right_answer(layout: Layout, part: Tensor) -> Tensor:
     places = adaptive_avg_pool2d(part[None, None], layout.grid).flatten()
-    return torch.cat([places / places.sum(), places.new_zeros(layout.before + layout.behind)])
+    return torch.cat([places / places.sum(), places.new_zeros(layout.other_tokens)])

@@ -257,8 +257,10 @@ def _tensors(block: nn.Module | torch.Tensor) -> Iterator[tuple[str, torch.Tenso
     if isinstance(block, torch.Tensor):
         yield "", block
         return
-    yield from block.named_parameters(remove_duplicate=False)
-    yield from (each for each in block.named_buffers(remove_duplicate=False) if not each[0].endswith(_COUNTER))
+    # As torch names them: a wrapper may leave its own name out of the names of what it holds.
+    yield from nn.Module.named_parameters(block, remove_duplicate=False)
+    buffers = nn.Module.named_buffers(block, remove_duplicate=False)
+    yield from (each for each in buffers if not each[0].endswith(_COUNTER))
 
 
 def _plain_digest(block: nn.Module | torch.Tensor, digest: str) -> str:

@@ -66,6 +66,25 @@ def handed_over(module: nn.Module) -> Iterator[None]:
         yield
 
 
+HookTables = Sequence[tuple[dict[Any, Any], dict[Any, Any]]]
+
+
+def hooks_of(module: nn.Module) -> HookTables:
+    """Return the tables of hooks of a model and of its parts, each with what it holds now."""
+    tables = (table for part in module.modules() for name, table in vars(part).items() if _is_table(name, table))
+    return [(table, dict(table)) for table in tables if table]
+
+
+def keep_hooks(hooks: HookTables) -> None:
+    """Put hooks back that the model registered itself while it was lent.
+
+    Some models register hooks in their first pass and never again, as those of transformers do that return the states
+    of their layers. Without the hooks, each later pass would return none.
+    """
+    for table, content in hooks:
+        table.update(content)
+
+
 def _values(module: nn.Module) -> Iterator[torch.Tensor]:
     yield from parameters_of(module, recurse=False)
     yield from buffers_of(module, recurse=False)
@@ -114,7 +133,7 @@ def _module_restorer(module: nn.Module) -> Callable[[], None]:
     attributes = vars(module)
     training, forward = module.training, attributes.get("forward")
     # The handles that remove hooks refer to these dicts, so the dicts are refilled instead of replaced.
-    tables = [(table, dict(table)) for name, table in attributes.items() if _is_table(name, table)]
+    tables = [(table, dict(table)) for name, table in attributes.items() if _is_restored(name, table)]
 
     def restore() -> None:
         if module.training is not training:
@@ -131,8 +150,13 @@ def _module_restorer(module: nn.Module) -> Callable[[], None]:
     return restore
 
 
+def _is_restored(name: str, value: Any) -> bool:
+    return _is_table(name, value) or (name == "_modules" and isinstance(value, dict))
+
+
 def _is_table(name: str, value: Any) -> bool:
-    return isinstance(value, dict) and (name == "_modules" or name.endswith(("_hooks", "_hooks_with_kwargs")))
+    """Whether an attribute of a module is a table of hooks."""
+    return isinstance(value, dict) and name.endswith(("_hooks", "_hooks_with_kwargs"))
 
 
 def _parameter_restorer(parameter: Parameter) -> Callable[[], None]:

@@ -52,6 +52,11 @@ class _Input:
 
 
 _INPUTS = (
+    _Input(
+        "values between 0 and 1 alone, and is tried on noise first, which has others",
+        Tensor.sigmoid,
+        "images.clamp(0, 1)",
+    ),
     _Input("a list of images (3, H, W)", list, "list(images)"),
     _Input("a list or tuple of two batches, as a siamese network does", lambda images: [images, images]),
     _Input("several images at once, (N, images, 3, H, W), such as pairs", lambda images: torch.stack([images] * 2, 1)),
@@ -82,14 +87,27 @@ def why_not(module: nn.Module, batch: Tensor) -> str:
         batch: an image, (1, 3, H, W).
     """
     told = _by_signature(unwrapped(module)[0])
-    return told or _by_name(module, batch) or _by_mapping(module, batch) or _by_trial(module, batch)
+    order = _by_order(unwrapped(module)[0])
+    return told or _by_name(module, batch, order) or _by_mapping(module, batch) or _by_trial(module, batch) or order
+
+
+def _parameters(module: nn.Module) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):  # a forward that is not written in Python
+        return []
+
+
+def _by_order(module: nn.Module) -> str:
+    """Tell of models of transformers that take text first, and do without neither text nor image."""
+    names = [each.name for each in _parameters(module) if each.kind in _POSITIONAL]
+    if "pixel_values" not in names[1:]:
+        return ""
+    return f"Its forward takes {names[0]} first, before pixel_values. {_FIXED}, or the text."
 
 
 def _by_signature(module: nn.Module) -> str:
-    try:
-        parameters = list(inspect.signature(module.forward).parameters.values())
-    except (TypeError, ValueError):  # a forward that is not written in Python
-        return ""
+    parameters = _parameters(module)
     empty = inspect.Parameter.empty
     needed = [each.name for each in parameters if each.kind in _POSITIONAL and each.default is empty]
     by_name = [
@@ -101,13 +119,13 @@ def _by_signature(module: nn.Module) -> str:
     return _named(by_name[0]) if by_name else ""
 
 
-def _by_name(module: nn.Module, batch: Tensor) -> str:
-    """Try usual names, for a forward that takes any."""
+def _by_name(module: nn.Module, batch: Tensor, order: str) -> str:
+    """Try usual names, for a forward that takes any; `order` is what is known of the order of its inputs."""
     for name in _NAMES:
         if _runs(module, **{name: batch}):
             return _named(name)
     if _runs(module, batch, batch):
-        return f"It runs on two inputs. {_FIXED}."
+        return order or f"It runs on two inputs. {_FIXED}."
     return ""
 
 

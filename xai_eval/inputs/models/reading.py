@@ -180,12 +180,15 @@ class Scoring(nn.Module):
         reading: how its output is read.
         dtype: type of the model's numbers, to which images are converted.
         copies: whether each batch is copied first, because the model writes into its input.
+        contiguous: whether each batch is made contiguous first, because the model takes no other.
     """
 
-    def __init__(self, module: nn.Module, reading: Reading, dtype: torch.dtype, copies: bool) -> None:
+    def __init__(
+        self, module: nn.Module, reading: Reading, dtype: torch.dtype, copies: bool, contiguous: bool = False
+    ) -> None:
         super().__init__()
         self.module = module
-        self._reading, self._dtype, self._copies = reading, dtype, copies
+        self._reading, self._dtype, self._copies, self.contiguous = reading, dtype, copies, contiguous
 
     def forward(self, batch: Tensor) -> Tensor:
         """Return the scores of a batch."""
@@ -194,7 +197,13 @@ class Scoring(nn.Module):
     def output(self, batch: Tensor) -> Any:
         """Return what the model itself returns for a batch."""
         images = batch.to(self._dtype)
+        images = images.contiguous() if self.contiguous else images
         return self.module(images.clone() if self._copies else images)
+
+
+def needs_contiguous(module: nn.Module) -> bool:
+    """Whether a model gets contiguous batches, whatever their memory format is."""
+    return any(isinstance(part, Scoring) and part.contiguous for part in module.modules())
 
 
 class Maps(nn.Module):

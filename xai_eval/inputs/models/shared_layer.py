@@ -67,7 +67,9 @@ def shared_layer(module: nn.Module, input_shape: tuple[int, ...], name: str) -> 
         found = _last_shared(traced_pass(levels, backbone, batch), backbone)
     if found is None:
         raise UsageError(f"{name} has no layer with a map that all of its boxes depend on. Name one with --layer.")
-    return f"backbone.{found}"
+    # The attribute may be another name for a part, such as a property.
+    place = next((place for place, part in module.named_modules() if part is backbone), "backbone")
+    return f"{place}.{found}"
 
 
 def _asked(name: str, batch: Tensor) -> AbstractContextManager[None]:

@@ -68,11 +68,21 @@ class TracedPass:
 
     @cached_property
     def gradients(self) -> Mapping[str, Tensor]:
-        """By name of a module, the gradient of the first image's largest score to its last output, if it has one."""
+        """By name of a module, the gradient of the first image's largest score to its last output, if it has one.
+
+        The score of one class may be constant, because those of the others are relative to it. Then it is that of the
+        next one.
+        """
         known = {call.name: call.output for call in self.calls if call.traced}
         if not known or not self.score.requires_grad:
             return {}
-        found = torch.autograd.grad(self.score[0].max(), list(known.values()), allow_unused=True, retain_graph=True)
+        largest = self._gradients(self.score[0].max(), known)
+        if self.score.shape[1] == 1 or any(bool(each.any()) for each in largest.values()):
+            return largest
+        return self._gradients(self.score[0].topk(2).values[1], known)
+
+    def _gradients(self, score: Tensor, known: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        found = torch.autograd.grad(score, list(known.values()), allow_unused=True, retain_graph=True)
         return {name: gradient for name, gradient in zip(known, found, strict=True) if gradient is not None}
 
     def gradient(self, number: Tensor, output: Tensor) -> Tensor:
