@@ -598,7 +598,6 @@ ODDEST = (
     _odd(oddest.body_for_the_rest, refused="is not reached when the model answers this image", lime=True),
     _plain(oddest.views_its_input),
     _plain(oddest.in_a_checkpoint_wrapper, "body._checkpoint_wrapped_module", layer_in_reference="body"),
-    _odd(oddest.first_for_all, refused="answers an image differently if another one is in the batch"),
     _odd(oddest.checks_range, refused="It runs on values between 0 and 1 alone"),
     _odd(oddest.same_memory, refused="returns the same memory in every pass"),
     _odd(oddest.sparse_weights, refused="has weights that are no dense tensors, first 'mixed'"),

@@ -447,22 +447,11 @@ class PairsAlone(Plain):
         return super().forward(batch)
 
 
-class FirstForAll(Plain):
-    """Gives the answer to the first image of a batch to all."""
-
-    def forward(self, batch: Tensor) -> Tensor:
-        return super().forward(batch)[:1].expand(len(batch), -1)
-
-
 def in_a_checkpoint_wrapper() -> nn.Module:
     """As networks that are trained in shards: the wrapper leaves its own name out of those of the parameters."""
     net = Plain()
     net.body = checkpoint_wrapper(net.body)
     return net
-
-
-def first_for_all() -> nn.Module:
-    return FirstForAll()
 
 
 def pairs_alone() -> nn.Module:

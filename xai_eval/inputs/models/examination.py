@@ -234,8 +234,7 @@ def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
         return None
     noise = noise_image(classifier.module, tuple(batch.shape[1:])).to(batch)
     try:
-        # The image comes second, because a model may give the answer to the first one to all.
-        return logits(classifier, torch.cat([noise, batch]))[1:]
+        return logits(classifier, torch.cat([batch, noise]))[:1]
     except ModelMisbehaves:
         return None
 
