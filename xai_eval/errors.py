@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 
 _LONGEST_NAME = 200
+_MOST_TOLD = 12  # of known names; a model spec has so many forms
 
 
 class XaiEvalError(Exception):
@@ -90,7 +91,7 @@ def _short(name: str) -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UsageError:
     """Return the error for an unknown name, with the nearest known names.
 
-    The error lists up to three close matches, else up to ten of the known names. Long names are cut short: to look for
+    The error lists up to three close matches, else the first of the known names. Long names are cut short: to look for
     close matches takes a time that grows with the square of their length.
     """
     known, name = [_short(each) for each in known], _short(str(name))  # a user may have passed any type
@@ -100,5 +101,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") 
     if close:
         advice = f"Did you mean {' or '.join(close)}?"
     else:
-        advice = f"Known: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}." if known else ""
+        advice = f"Known: {', '.join(known[:_MOST_TOLD])}{', ...' if len(known) > _MOST_TOLD else ''}." if known else ""
     return UsageError(" ".join(filter(None, [f"unknown {kind} {name!r}.", advice, hint])))

@@ -160,7 +160,8 @@ def test_a_hostile_name_of_a_branch_is_refused(repository, capsys, branch):
 
 def test_a_branch_that_is_not_there_is_said_with_the_remedy(repository, capsys):
     assert main(["check", "--against", "origin/main"]) == 2
-    assert "Fetch the branch with its history" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "git knows no origin/main in" in told and "fetch the branch with its history" in told
 
 
 def test_work_of_others_on_the_branch_is_no_change(repository, capsys):

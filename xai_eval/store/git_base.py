@@ -16,6 +16,7 @@ from xai_eval.errors import InputUnavailable, UsageError
 
 _SECONDS = 120
 _LINK = b"120000 "  # the mode of a link in a tree of git
+_FETCH = "fetch the branch with its history; in a workflow of GitHub, check out with fetch-depth: 0"
 _HASHES = {40: "sha1", 64: "sha256"}  # by the digits of an id
 # Names of branches, tags and commits. git would take a name that begins with a hyphen for an option.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,199}", re.ASCII)
@@ -123,12 +124,14 @@ def git_base(folder: Path, branch: str) -> GitBase:
     _refuse_two_meanings(root, branch)
     try:
         tip = _git(root, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}").decode().strip()
-        commit = _git(root, "merge-base", tip, "HEAD").decode().strip()
     except UsageError as error:
         raise UsageError(
-            f"git finds no commit that this work and {branch} have in common. Fetch the branch with its history; in a "
-            f"workflow of GitHub, check out with fetch-depth: 0. ({error})"
+            f"git knows no {branch} in {root} (`git branch --all` lists the branches). Correct the name, or {_FETCH}."
         ) from error
+    try:
+        commit = _git(root, "merge-base", tip, "HEAD").decode().strip()
+    except UsageError as error:
+        raise UsageError(f"git finds no commit that this work and {branch} have in common: {_FETCH}.") from error
     return GitBase(root.resolve(), commit)
 
 

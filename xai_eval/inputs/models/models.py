@@ -120,7 +120,7 @@ def _unknown_spec(spec: str, base: str) -> UsageError:
             f"{base} holds weights, which alone are no model. Write a function that builds the network and loads them "
             "(docs/how-to/own-model.md), and name it: file:PATH.py:FACTORY."
         )
-    return unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
+    return unknown_name("model spec", spec, _FORMS)
 
 
 def _known_form(base: str) -> str:
