@@ -16,6 +16,7 @@ from xai_eval.explainers.dissection import (
     image_strips,
     observe_shard,
     similarity,
+    sums_of_logs,
 )
 from xai_eval.explainers.dissection.quantile import TopValues
 from xai_eval.inputs.clip import clip
@@ -212,7 +213,7 @@ FAULTS = (
     unit(
         "the softmax runs over images",
         Stage(StageKind.SIMILARITY, "layer4"),
-        replaced(similarity._Softmax, "of", over_images),
+        replaced(sums_of_logs._Softmax, "of", over_images),
         kind="dissection",
     ),
     unit(

@@ -99,7 +99,8 @@ def _console(redirected: str, odd: Mapping[str, str | None], code: int, folder: 
         folder: an empty one.
     """
     prepare(folder)
-    free = {name: value for name, value in os.environ.items() if name not in _OUTSIDE_OF_CI}
+    # Python keeps what it prints until the end, unless PYTHONUNBUFFERED is set, as it is for few users.
+    free = {name: value for name, value in os.environ.items() if name not in (*_OUTSIDE_OF_CI, "PYTHONUNBUFFERED")}
     environment = {**free, "PYTHONPATH": str(Path(xai_eval.__file__).parents[1]), **odd}
     done = subprocess.run(
         ["bash", "-c", f'{_FEW_HANDLES} "$0" -m xai_eval check {redirected}', sys.executable],

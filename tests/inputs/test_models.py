@@ -9,7 +9,6 @@ from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
 
-
 _ALL = r"Known: scenes:objects.*file:PATH\.py:FACTORY\.$"
 
 

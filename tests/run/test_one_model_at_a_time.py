@@ -72,7 +72,16 @@ class Living:
 
 
 @pytest.fixture
-def living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Living:
+def few_objects() -> Iterator[None]:
+    """Let the garbage collector look only at what comes from now on: a long session has millions of objects."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_objects: None) -> Living:
     (tmp_path / "nets.py").write_text(NETS)
     (tmp_path / "xai_eval.toml").write_text(SUITE)
     monkeypatch.chdir(tmp_path)

@@ -41,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     with console():
         try:
-            return _run_command(arguments)
+            code = _run_command(arguments)
+            sys.stdout.flush()  # a disk may turn out to be full only now
+            return code
+        except XaiEvalError as error:
+            return _failed(error)
         except KeyboardInterrupt:  # before the command began, or while it cleaned up
             tell("xai-eval: interrupted")
             return EXIT_INTERRUPTED

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.inputs.models.host_state import host_kept
+from xai_eval.inputs.source_file import spec_of_source
 from xai_eval.media.progress import say
 from xai_eval.result.bundled_tasks import BUNDLED
 from xai_eval.tasks.registry import FILE, TASKS, Task
@@ -105,7 +106,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _run(path: Path, file: str, name: str) -> None:
-    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    spec = spec_of_source(name, path.resolve())
     if spec is None or spec.loader is None:
         raise UsageError(f"{file} is not a Python file; --tasks expects a Python file with a task.")
     module = importlib.util.module_from_spec(spec)

@@ -24,6 +24,7 @@ from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_li
 from xai_eval.inputs.models.called_in import at_home, folder_of_factories
 from xai_eval.inputs.models.named_programs import require_named
 from xai_eval.inputs.paths import readable
+from xai_eval.inputs.source_file import spec_of_source
 
 _MODULE_NAME = "xai_eval_factory_file"
 _WEIGHTS = frozenset({".bin", ".ckpt", ".h5", ".npz", ".onnx", ".pkl", ".pt", ".pth", ".safetensors", ".tar"})
@@ -107,7 +108,7 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
 
 def _run(path: Path, place: Path) -> ModuleType:
     """Run a file; `place` is its whole path, `path` that which messages show."""
-    spec = importlib.util.spec_from_file_location(_MODULE_NAME, place)
+    spec = spec_of_source(_MODULE_NAME, place)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is not a Python file; expected file:PATH.py:FACTORY. Check the model spec.")
     module = importlib.util.module_from_spec(spec)

@@ -400,7 +400,7 @@ def _check_whole(numbers: _Numbers, model: str) -> None:
 
 def _check_apart(numbers: _Numbers, model: str) -> None:
     """Refuse numbers that rise and fall together, of which softmax makes the same for every image."""
-    first, second = (each.detach().double() for each in numbers.both)
+    first, second = (each.detach().cpu().double() for each in numbers.both)
     change, size = second - first, float(first.abs().max())
     together = float((change - change.mean()).abs().max()) <= _ALIKE * size
     if together and float(change.abs().max()) > 10 * _ALIKE * size:

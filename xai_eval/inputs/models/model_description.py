@@ -84,6 +84,8 @@ _SETTINGS = (
 # Settings that are told only where they are others: goldens were accepted before these were told.
 _USUAL: Mapping[str, Any] = {"batch_first": True, "add_zero_attn": False}
 _NAMES = frozenset(_SETTINGS)
+# Of what resizes images inside a model. open_clip notes them on its networks, which do nothing with them.
+_OF_RESIZING = ("image_mean", "image_std")
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _GLOBAL_HOOKS = (
     "_global_forward_hooks",
@@ -150,6 +152,8 @@ def _types(module: nn.Module) -> Iterator[str]:
 
 def _settings(part: nn.Module) -> dict[str, Any]:
     found = {key: attribute(part, key) for key in _possible_settings(part)}
+    if found.get("min_size") is None:
+        found = {key: value for key, value in found.items() if key not in _OF_RESIZING}
     told = {key: value for key, value in found.items() if _is_plain(value) and _USUAL.get(key) is not value}
     return {**told, **_own_functions(part)}
 
