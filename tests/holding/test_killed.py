@@ -110,9 +110,9 @@ def accept_all(place: Place) -> None:
     accept(judge_run(place.run, place.goldens), place.goldens, [], everything=True, reason="new")
 
 
-def moments(work: Callable[[Place], None], *places: Place) -> list[float]:
-    """Seeded moments, spread over the time that the work takes when nobody kills it, in the quickest of some places."""
-    seconds = min(_seconds(work, place) for place in places)
+def moments(*tries: tuple[Callable[[Place], None], Place]) -> list[float]:
+    """Seeded moments, spread over the time that work takes when nobody kills it, in the quickest of some places."""
+    seconds = min(_seconds(work, place) for work, place in tries)
     dice = random.Random(7)
     return [(number + dice.random()) / KILLS * seconds for number in range(KILLS)]
 
@@ -142,7 +142,7 @@ def test_a_killed_accept_leaves_each_golden_as_it_was_or_new_and_the_next_one_go
     obtain(template, 1)
     prepared = copies(template, template.run.parent / "accepting")
     hits, changed = 0, 0
-    for after in moments(*judged_before(next(prepared))):
+    for after in moments(judged_before(next(prepared)), judged_before(next(prepared))):
         work, place = judged_before(next(prepared))
         hits += killed(work, place, after)
         states = place.judge()
@@ -186,7 +186,7 @@ def test_a_killed_run_never_passes_for_a_whole_one_and_the_next_one_repairs(
     places: Iterator[Place], work: Callable[[Place], None]
 ) -> None:
     hits, incomplete = 0, 0
-    for after in moments(work, next(places), next(places)):
+    for after in moments((work, next(places)), (work, next(places))):
         place = next(places)
         hits += killed(work, place, after)
         judged = judge_run(place.run, place.goldens)
