@@ -65,9 +65,8 @@ PROGRAMS = {
     ("store/history.py", "subprocess.run"): "git, for the name of the user",
     ("store/processes.py", "subprocess.run"): "ps, with a process id",
     ("freed_memory.py", "ctypes.CDLL"): "no file: the C library that this process has already, for its mallopt",
-    ("inputs/models/factory_file.py", "importlib.util"): "code of the user, see named_programs.py",
+    ("inputs/source_file.py", "importlib.util"): "for the two below, which run what it makes of a file",
     ("inputs/models/factory_file.py", "exec_module"): "code of the user, see named_programs.py",
-    ("tasks/sources.py", "importlib.util"): "tasks that the command line or the configuration file names",
     ("tasks/sources.py", "exec_module"): "tasks that the command line or the configuration file names",
 }
 RUNNING = {"subprocess", "runpy", "ctypes", "multiprocessing"}

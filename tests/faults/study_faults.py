@@ -220,7 +220,7 @@ FAULTS = (
     study(
         "a scale is left out",
         (HYBRID,),
-        final("several_scales"),
+        Stage(StageKind.SEGMENTS, "several_scales"),
         replaced(hybrid_maps, "SCALES", lambda s: s[:2]),
         "library",
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType
 
@@ -24,7 +24,7 @@ class _Source(SourceFileLoader):
 
 def spec_of_source(name: str, path: Path) -> ModuleSpec | None:
     """Return what a module of this name is made of; None if the file is not Python by its suffix."""
-    spec = spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is not None and type(spec.loader) is SourceFileLoader:
         spec.loader = _Source(name, str(path))
     return spec
