@@ -1,5 +1,8 @@
 """Two ways are measured in turns within their time, and compared; the clock stands still but for what they do."""
 
+from contextlib import nullcontext
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from xai_eval.bench import contest
 from xai_eval.bench.contest import Contest, OwnTime, measure
+from xai_eval.inputs.models.model_errors import as_model_error
 
 CPU = torch.device("cpu")
 
@@ -67,12 +71,14 @@ def test_a_way_that_measures_itself_is_believed(clock):
     assert measure(own, CPU, 1).ratio == 4
 
 
-def test_a_stock_way_that_is_cut_off_gives_a_lower_bound(clock):
+@pytest.mark.parametrize("around", [nullcontext, partial(as_model_error, "net", (1,))])
+def test_a_stock_way_that_is_cut_off_gives_a_lower_bound(clock, around):
     net = torch.nn.Identity()
 
     def stock():
         for _ in range(1000):
-            net(torch.zeros(1))
+            with around():
+                net(torch.zeros(1))
             clock.spend(1.0)
 
     found = measure(Contest(stock, lambda: clock.spend(2.0), lambda *_: 0.0, 0), CPU, 10)

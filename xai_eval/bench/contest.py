@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from xai_eval.errors import XaiEvalError
+
 # More turns do not make the median better.
 _MOST_TURNS = 9
 
@@ -105,8 +107,8 @@ class Outcome:
         return self.difference is None or self.difference <= self.tolerance
 
 
-class _OutOfTimeError(Exception):
-    """A way called its model after the end of its time."""
+class _OutOfTimeError(XaiEvalError):
+    """A way called its model after the end of its time. It is no error of the model, of which CLIP's would be told."""
 
 
 def measure(contest: Contest, device: torch.device, budget: float) -> Outcome:
