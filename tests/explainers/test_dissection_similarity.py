@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.explainers.dissection import similarity as similarity_module
+from xai_eval.explainers.dissection import sums_of_logs, top_images
 from xai_eval.explainers.dissection.similarity import (
     SIMILARITIES,
     cos,
@@ -267,3 +269,27 @@ def test_scores_on_a_device_are_read_once():
     similarity, activations = torch.empty(300, 40, device="meta"), torch.empty(300, 7, device="meta")
     for function in ON_DEVICE.values():
         assert function(similarity, activations).shape == (7, 40)
+
+
+@pytest.mark.parametrize("name", SIMILARITIES)
+@pytest.mark.parametrize("size", [(20, 1, 1), (20, 1, 40), (40, 3, 5), (100, 8, 60)])
+def test_small_arrays_give_the_bits_that_the_ways_of_large_ones_give(name, size, monkeypatch):
+    """Steps that are left out for small arrays change nothing."""
+    images, units, concepts = size
+    generator = np.random.default_rng(images)
+    similarity = (0.2 + 0.05 * generator.standard_normal((images, concepts))).astype(np.float32)
+    activations = np.maximum(generator.standard_normal((images, units)), -0.0).astype(np.float32)
+    more = {"top_k": 20} if "wpmi" in name else {}
+    found = SIMILARITIES[name](similarity, activations, **more)
+    monkeypatch.setattr(similarity_module, "BLOCK", 0)
+    monkeypatch.setattr(sums_of_logs, "_AT_ONCE", 0)
+    monkeypatch.setattr(top_images, "_FEW", 0)
+    np.testing.assert_array_equal(SIMILARITIES[name](similarity, activations, **more), found)
+
+
+@pytest.mark.parametrize("name", ["cos", "cos_cubed"])
+def test_a_single_image_has_no_cosine(name):
+    one = np.ones((1, 3), dtype=np.float32)
+    assert np.isnan(SIMILARITIES[name](one, one[:, :2])).all()
+    with pytest.raises(ModelMisbehaves, match="image 0 to concept 1"):
+        SIMILARITIES[name](np.float32([[1, np.nan]]), one)

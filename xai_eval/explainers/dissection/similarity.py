@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.dissection.in_blocks import blocks, on_threads
+from xai_eval.explainers.dissection.in_blocks import BLOCK, blocks, on_threads
 from xai_eval.explainers.dissection.sums_of_logs import SumsOfLogs
 from xai_eval.explainers.dissection.top_images import refuse_what_is_not_finite, top_images
 
@@ -33,6 +33,8 @@ _FIRST, _LAST = 0.998, 0.97
 _SUMMED, _LONG = 2**18, 2**10
 # Up to how many numbers the sum of each column takes no thought.
 _ADDED_PLAINLY = 2**12
+# Up to how many products it takes longer to call torch than to compute them in numpy.
+_CALLED = 2**15
 # How many numbers a thread has to rank at least.
 _LEAST_RANKED = 2**12
 
@@ -44,7 +46,7 @@ _RANK_PERMUTATIONS = 5
 def dead_units(activations: Floats) -> NDArray[np.bool_]:
     """Return which units have the same activation on all images, (J,), from activations (N, J)."""
     dead = np.asarray(activations[0] == activations[-1])
-    if dead.any():  # all others differ between two images already
+    if np.count_nonzero(dead):  # all others differ between two images already
         dead[dead] = (activations[:, dead] == activations[0, dead]).all(axis=0)
     return dead
 
@@ -101,7 +103,7 @@ def soft_wpmi_of_top(
 def cos(similarity: Floats, activations: Floats) -> Floats:
     """Return the cosine, over images, of the activations of each unit and the similarities to each concept, (J, M)."""
     require_fitting("cos", similarity.shape, activations.shape)
-    return _with_nan(_cosines((similarity, activations), lambda values: values, TINY), dead_units(activations))
+    return _cosines_of_alive((similarity, activations), lambda values: values, TINY)
 
 
 def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
@@ -110,7 +112,7 @@ def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
     The cubes let the images with the strongest activations decide. Norms below 1e-3 count as 1e-3.
     """
     require_fitting("cos_cubed", similarity.shape, activations.shape)
-    return _with_nan(_cosines((similarity, activations), _cubed_deviations, 1e-3), dead_units(activations))
+    return _cosines_of_alive((similarity, activations), _cubed_deviations, 1e-3)
 
 
 def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> Floats:
@@ -211,14 +213,29 @@ def _less_prior(
     similarity: Floats, top_ids: NDArray[np.int64], alive: NDArray[np.bool_], sums_of_logs: SumsOfLogs, lam: float
 ) -> Floats:
     """Return the sums minus lam times the prior, see `soft_wpmi`, (J, M); rows of dead units are NaN."""
-    scores = np.full((len(top_ids), similarity.shape[1]), np.nan, dtype=np.float32)
-    if alive.any():
-        sums = sums_of_logs(similarity, top_ids if alive.all() else top_ids[alive])
-        most = sums.max(axis=0)
-        # These are at most 1, and the largest of each concept is 1: single precision is enough, and far faster.
-        shares = np.exp((sums - most).astype(np.float32)).sum(axis=0, dtype=np.float64) / len(sums)
-        scores[alive] = sums - lam * (most + np.log(shares))
+    living = np.count_nonzero(alive)
+    if not living:
+        return np.full((len(top_ids), similarity.shape[1]), np.nan, np.float32)
+    sums = sums_of_logs(similarity, top_ids if living == len(alive) else top_ids[alive])
+    most = sums.max(axis=0)
+    # These are at most 1, and the largest of each concept is 1: single precision is enough, and far faster.
+    shares = np.exp((sums - most).astype(np.float32)).sum(axis=0, dtype=np.float64) / len(sums)
+    found = (sums - lam * (most + np.log(shares))).astype(np.float32)
+    if living == len(alive):
+        return found
+    scores = np.full((len(top_ids), similarity.shape[1]), np.nan, np.float32)
+    scores[alive] = found
     return scores
+
+
+def _cosines_of_alive(given: tuple[Floats, Floats], of: Callable[[Floats], Floats], least: float) -> Floats:
+    """Return `_cosines`; rows of dead units are NaN."""
+    similarity, activations = given
+    dead = dead_units(activations)
+    if np.count_nonzero(dead) == len(dead):  # such as those of a single image
+        require_finite(similarity, activations)
+        return np.full((len(dead), similarity.shape[1]), np.nan, np.float32)
+    return _with_nan(_cosines(given, of, least), dead)
 
 
 def _cosines(given: tuple[Floats, Floats], of: Callable[[Floats], Floats], least: float) -> Floats:
@@ -236,24 +253,37 @@ def _cosines(given: tuple[Floats, Floats], of: Callable[[Floats], Floats], least
         ModelMisbehaves: a value is not finite.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        concepts, units = (of(each) for each in given)
-        of_concepts, of_units = _norms(concepts, least), _norms(units, least)
-        finite = math.isfinite(of_concepts.sum() + of_units.sum())
+        concepts, units = of(given[0]), of(given[1])
+        norms, count = _norms(concepts, units, least), concepts.shape[1]
+        of_concepts, of_units = norms[:count], norms[count:]
+        finite = math.isfinite(np.add.reduce(norms))
         if not finite:
             require_finite(*given)
-        if finite and concepts.size + units.size < len(of_concepts) * len(of_units):
-            # With so few images, torch multiplies faster than numpy.
-            columns = torch.from_numpy(units / of_units), torch.from_numpy(concepts / of_concepts)
-            return np.asarray((columns[0].T @ columns[1]).numpy())
+        if finite and concepts.size + units.size < count * len(of_units):
+            return _products(units / of_units, concepts / of_concepts)
         cosines = np.asarray(units.T @ concepts)
         cosines /= of_units[:, None]
         cosines /= of_concepts
     return cosines
 
 
-def _norms(values: Floats, least: float) -> Floats:
-    """Return the norm of each column, at least `least`; numpy's own copies its argument twice."""
-    return np.asarray(np.maximum(np.sqrt(_column_sums(values, lambda some: some * some)), np.float32(least)))
+def _products(units: Floats, concepts: Floats) -> Floats:
+    """Return the products (J, M) of columns (N, J) and (N, M), for few images and many products of them."""
+    if units.shape[1] * concepts.shape[1] <= _CALLED:
+        return np.asarray(units.T @ concepts)
+    # With so few images, torch multiplies faster than numpy.
+    return np.asarray((torch.from_numpy(units).T @ torch.from_numpy(concepts)).numpy())
+
+
+def _norms(concepts: Floats, units: Floats, least: float) -> Floats:
+    """Return the norms of the columns of both, one after the other, at least `least`; numpy's own copies twice."""
+    norms: Floats = np.concatenate([_column_sums(concepts, _squares), _column_sums(units, _squares)])
+    np.sqrt(norms, out=norms)
+    return np.maximum(norms, least, out=norms)
+
+
+def _squares(values: Floats) -> Floats:
+    return values * values
 
 
 def _column_sums(values: Floats, of: Callable[[Floats], NDArray[Any]]) -> NDArray[Any]:
@@ -273,8 +303,15 @@ def _folded(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(sums if whole == count else sums + np.add.reduce(values[whole:]))
 
 
+def _in_double(values: Floats) -> NDArray[np.float64]:
+    return values.astype(np.float64)
+
+
 def _cubed_deviations(values: Floats) -> Floats:
-    mean = (_column_sums(values, lambda some: some.astype(np.float64)) / len(values)).astype(np.float32)
+    mean = (_column_sums(values, _in_double) / len(values)).astype(np.float32)
+    if values.size <= BLOCK:
+        deviations = values - mean
+        return deviations * deviations * deviations
     cubes = np.empty(values.shape, np.float32)
     for rows in blocks(*values.shape):
         deviations = values[rows] - mean
@@ -316,6 +353,6 @@ def _rank_errors(ranked: NDArray[np.int32], means: Floats, tau: Floats, orders: 
 
 
 def _with_nan(scores: Floats, dead: NDArray[np.bool_]) -> Floats:
-    if dead.any():
+    if np.count_nonzero(dead):  # takes a fifth of the time of `any`
         scores[dead] = np.nan
     return scores

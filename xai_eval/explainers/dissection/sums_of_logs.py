@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 # Up to how many exponentials are kept until they are needed (16 MB), instead of computed again.
 _KEPT = 2**22
 # How many factors are multiplied in one step if there are no more.
-_AT_ONCE = 2**14
+_AT_ONCE = 2**17
 # Products of factors stay above this value, which is well above the smallest number of single precision.
 LEAST_PRODUCT = 1e-34
 
@@ -63,8 +63,11 @@ class SumsOfLogs:
                     part = waiting.popleft()
                     sums[:, part] = self._of_block(softmax.block(part, arrays.probabilities), ranks, arrays)
 
-        with on_threads(workers) as mapped:
-            list(mapped(work, range(workers)))  # `list` raises what a thread raised
+        if workers < 2:
+            work(0)
+        else:
+            with on_threads(workers) as mapped:
+                list(mapped(work, range(workers)))  # `list` raises what a thread raised
         sums += self.constant
         return sums
 

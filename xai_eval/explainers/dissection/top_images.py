@@ -17,6 +17,8 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 _LAST_ID = 2**32 - 1
 # Number of keys computed at once, small because allocating memory takes longer than the selection.
 _BLOCK = 2**16
+# Up to how many activations numpy lays out unit by unit faster than torch is called.
+_FEW = 2**14
 # Number of activations laid out unit by unit at once: with fewer units at a time that takes four times as long.
 _LAID_OUT = 2**22
 
@@ -103,13 +105,16 @@ def refuse_what_is_not_finite(activations: NDArray[np.float32]) -> None:
 
 def _blocks_of_units(activations: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Yield the activations (n, J) unit by unit, a few units (j, n) at a time."""
+    # Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
+    if activations.size <= _FEW:
+        yield activations.T.astype(np.float32, order="C") + np.float32(0.0)
+        return
     images, units = activations.shape
     laid_out, at_once = (max(1, size // max(1, images)) for size in (_LAID_OUT, _BLOCK))
     for start in range(0, units, laid_out):
         part = np.require(activations[:, start : start + laid_out], dtype=np.float32, requirements="W")
         # torch moves tiles that fit into the cache; numpy walks through the memory column by column.
         by_unit = torch.from_numpy(part).T.contiguous().numpy()
-        # Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
         yield from (by_unit[first : first + at_once] + np.float32(0.0) for first in range(0, len(by_unit), at_once))
 
 
