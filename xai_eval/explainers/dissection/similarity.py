@@ -220,7 +220,7 @@ def _less_prior(
     most = sums.max(axis=0)
     # These are at most 1, and the largest of each concept is 1: single precision is enough, and far faster.
     shares = np.exp((sums - most).astype(np.float32)).sum(axis=0, dtype=np.float64) / len(sums)
-    found = (sums - lam * (most + np.log(shares))).astype(np.float32)
+    found: Floats = (sums - lam * (most + np.log(shares))).astype(np.float32)
     if living == len(alive):
         return found
     scores = np.full((len(top_ids), similarity.shape[1]), np.nan, np.float32)
@@ -307,11 +307,14 @@ def _in_double(values: Floats) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
+def _cubes(values: Floats) -> Floats:
+    return values * values * values
+
+
 def _cubed_deviations(values: Floats) -> Floats:
     mean = (_column_sums(values, _in_double) / len(values)).astype(np.float32)
     if values.size <= BLOCK:
-        deviations = values - mean
-        return deviations * deviations * deviations
+        return _cubes(values - mean)
     cubes = np.empty(values.shape, np.float32)
     for rows in blocks(*values.shape):
         deviations = values[rows] - mean
