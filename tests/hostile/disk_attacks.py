@@ -112,14 +112,14 @@ class Hung(BaseException):
 
 
 @contextlib.contextmanager
-def _within(seconds: int) -> Iterator[None]:
-    """End with `Hung` what takes longer."""
+def _ending() -> Iterator[None]:
+    """End with `Hung` what waits for ever, and not what a slow machine is still at."""
 
     def ring(*_: object) -> None:
         raise Hung
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
+    signal.alarm(300)
     try:
         yield
     finally:
@@ -255,7 +255,7 @@ def _in_place_of(stored: str, folder: Path) -> str | None:
         with inside(place):
             for words in COMMANDS:
                 try:
-                    with _within(20):
+                    with _ending():
                         said = _try(*words)
                 except Hung:
                     return f"{name}: {words[0]} hangs"
@@ -285,7 +285,7 @@ def _inputs(folder: Path) -> str | None:
         path = folder / f"{what}.png"
         make(path)
         try:
-            with _within(20):
+            with _ending():
                 read(path)
         except XaiEvalError:
             pass
@@ -306,7 +306,7 @@ def _leftovers_that_are_links(folder: Path) -> str | None:
     (case / f".{ARRAYS_FILE}.abcd1234").symlink_to("/dev/zero")
     (folder / "reports" / ".tables.abcd1234").symlink_to(other, target_is_directory=True)
     before = _content(other)
-    with inside(folder), _within(20):
+    with inside(folder), _ending():
         for words in COMMANDS:
             _try(*words)
     return None if _content(other) == before else "deleted through a link"
@@ -462,7 +462,7 @@ def _as_on_windows(folder: Path) -> str | None:
             path = folder / "file"
             make(path)
             try:
-                with _within(10):
+                with _ending():
                     door.read_bytes(path)
             except OSError:
                 pass
@@ -487,7 +487,7 @@ def _changed_between(folder: Path) -> str | None:
         path.write_text("innocent")
         with mock.patch.object(os, "open", partial(swapped, SPECIAL[name])):
             try:
-                with _within(10):
+                with _ending():
                     door.read_bytes(path, 1000)
             except OSError:
                 pass
