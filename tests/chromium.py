@@ -39,6 +39,22 @@ def launched():
         browser.close()
 
 
+def resize(tab, width, height):
+    """Give the page another size, and wait until it has it."""
+    tab.set_viewport_size({"width": width, "height": height})
+    tab.wait_for_function("([width, height]) => innerWidth === width && innerHeight === height", arg=[width, height])
+
+
+def broken_images(tab):
+    """Load all images, also those that are loaded when they come near the screen; return how many cannot be drawn."""
+    return tab.evaluate(
+        """() => Promise.all([...document.images].map((image) => {
+          image.loading = "eager";
+          return image.decode().then(() => 0, () => 1);
+        })).then((broken) => broken.reduce((sum, each) => sum + each, 0))"""
+    )
+
+
 def open_details(tab):
     """Open all that a page folds away, and wait for the next frame: the page is told of new sizes in it."""
     tab.evaluate(
