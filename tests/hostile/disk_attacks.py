@@ -8,7 +8,6 @@ import itertools
 import json
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import socket
@@ -22,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
+from counted_kills import kill, moments
 from hostile.attack import Attack
 from hostile.failing_disk import FAILURES, Failing, Killed, failing
 from hostile.work import (
@@ -578,6 +578,11 @@ def _in_a_child(work: Work, place: Path) -> multiprocessing.process.BaseProcess:
     return child
 
 
+def _in(work: Work, place: Path) -> None:
+    with inside(place):
+        work.do(place)
+
+
 def _two_at_once(folder: Path) -> str | None:
     """Every command beside every other one, and beside itself: each ends, or is told who is at it."""
     alone = ("init", "first received")  # they write files that no other command touches
@@ -604,20 +609,16 @@ def _two_at_once(folder: Path) -> str | None:
 
 
 def _killed(name: str, folder: Path) -> str | None:
-    """SIGKILL at seeded moments, spread over the time that the command takes."""
-    work, dice = WORKS[name], random.Random(name)
+    """SIGKILL at seeded moments, spread over the calls of the command that change files."""
+    work = WORKS[name]
     prepare(folder / "template")
-    shutil.copytree(folder / "template", folder / "timed")
-    start = time.perf_counter()
-    _in_a_child(work, folder / "timed").join()
-    seconds = time.perf_counter() - start
-    for number in range(_KILLS):
+    counted = [folder / "first", folder / "second"]
+    for each in counted:
+        shutil.copytree(folder / "template", each)
+    for number, moment in enumerate(moments(*(partial(_in, work, each) for each in counted), _KILLS, seed=name)):
         place = folder / f"place {number}"
         shutil.copytree(folder / "template", place)
-        child = _in_a_child(work, place)
-        time.sleep((number + dice.random()) / _KILLS * seconds)
-        child.kill()
-        child.join()
+        kill(partial(_in, work, place), moment)
         with inside(place):
             wrong = work.sound(place)
             if wrong:
