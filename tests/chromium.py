@@ -34,7 +34,8 @@ def launched():
     with sync_playwright() as playwright:
         # Chromium's own sandbox needs rights that containers do not have; the pages are ours.
         options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=executable, args=options)
+        # The first start on a machine, which reads all of it from the disk, may take long.
+        browser = playwright.chromium.launch(executable_path=executable, args=options, timeout=300_000)
         yield browser
         browser.close()
 
