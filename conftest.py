@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from xai_eval.errors import InputUnavailable
 from xai_eval.gate.ci import CI_VARIABLES
@@ -23,11 +23,13 @@ from xai_eval.gate.ci import CI_VARIABLES
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# A slow machine is no failure.
-settings.register_profile("without deadline", deadline=None)
-settings.load_profile("without deadline")
-# Fuzz targets try as many examples as this profile says; CONTRIBUTING.md names the command.
-settings.register_profile("fuzz", deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")))
+# A slow machine is no failure, and each machine tries the same examples: what lands does not depend on luck.
+ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same everywhere", ANY_MACHINE, derandomize=True, database=None)
+settings.load_profile("same everywhere")
+# Fuzz targets try others each time, as many as this profile says; CONTRIBUTING.md names the command.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
+settings.register_profile("fuzz", ANY_MACHINE, derandomize=False, max_examples=EXAMPLES)
 
 pytest_plugins = [
     "pytester",

@@ -34,9 +34,26 @@ def launched():
     with sync_playwright() as playwright:
         # Chromium's own sandbox needs rights that containers do not have; the pages are ours.
         options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=executable, args=options)
+        # The first start on a machine, which reads all of it from the disk, may take long.
+        browser = playwright.chromium.launch(executable_path=executable, args=options, timeout=300_000)
         yield browser
         browser.close()
+
+
+def resize(tab, width, height):
+    """Give the page another size, and wait until it has it."""
+    tab.set_viewport_size({"width": width, "height": height})
+    tab.wait_for_function("([width, height]) => innerWidth === width && innerHeight === height", arg=[width, height])
+
+
+def broken_images(tab):
+    """Load all images, also those that are loaded when they come near the screen; return how many cannot be drawn."""
+    return tab.evaluate(
+        """() => Promise.all([...document.images].map((image) => {
+          image.loading = "eager";
+          return image.decode().then(() => 0, () => 1);
+        })).then((broken) => broken.reduce((sum, each) => sum + each, 0))"""
+    )
 
 
 def open_details(tab):

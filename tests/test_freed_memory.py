@@ -11,10 +11,12 @@ BLOCKS, MEGABYTES = 20, 64
 PAGES = BLOCKS * MEGABYTES * 2**20 // os.sysconf("SC_PAGE_SIZE")
 GLIBC = platform.libc_ver()[0] == "glibc"
 FAULTS = f"""
-import resource
+import ctypes, resource
 import numpy as np
 from xai_eval.freed_memory import keep_freed_memory
 keep_freed_memory()
+if hasattr(system := ctypes.CDLL(None), "prctl"):
+    system.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: some systems give pages of 2 MB unasked, and count few
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range({BLOCKS}):
     np.ones({MEGABYTES} * 2**20, np.uint8)

@@ -44,7 +44,7 @@ class TwoNodes:
 
     def until_ready(self) -> None:
         crew = self.workers._crew
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 1200
         while len(crew.ready) < 2:
             assert time.monotonic() < deadline, "two workers do not start"
             crew.fill(2)

@@ -8,7 +8,6 @@ import itertools
 import json
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import socket
@@ -22,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
+from counted_kills import kill, moments
 from hostile.attack import Attack
 from hostile.failing_disk import FAILURES, Failing, Killed, failing
 from hostile.work import (
@@ -112,14 +112,14 @@ class Hung(BaseException):
 
 
 @contextlib.contextmanager
-def _within(seconds: int) -> Iterator[None]:
-    """End with `Hung` what takes longer."""
+def _ending() -> Iterator[None]:
+    """End with `Hung` what waits for ever, and not what a slow machine is still at."""
 
     def ring(*_: object) -> None:
         raise Hung
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
+    signal.alarm(300)
     try:
         yield
     finally:
@@ -255,7 +255,7 @@ def _in_place_of(stored: str, folder: Path) -> str | None:
         with inside(place):
             for words in COMMANDS:
                 try:
-                    with _within(20):
+                    with _ending():
                         said = _try(*words)
                 except Hung:
                     return f"{name}: {words[0]} hangs"
@@ -285,7 +285,7 @@ def _inputs(folder: Path) -> str | None:
         path = folder / f"{what}.png"
         make(path)
         try:
-            with _within(20):
+            with _ending():
                 read(path)
         except XaiEvalError:
             pass
@@ -306,7 +306,7 @@ def _leftovers_that_are_links(folder: Path) -> str | None:
     (case / f".{ARRAYS_FILE}.abcd1234").symlink_to("/dev/zero")
     (folder / "reports" / ".tables.abcd1234").symlink_to(other, target_is_directory=True)
     before = _content(other)
-    with inside(folder), _within(20):
+    with inside(folder), _ending():
         for words in COMMANDS:
             _try(*words)
     return None if _content(other) == before else "deleted through a link"
@@ -462,7 +462,7 @@ def _as_on_windows(folder: Path) -> str | None:
             path = folder / "file"
             make(path)
             try:
-                with _within(10):
+                with _ending():
                     door.read_bytes(path)
             except OSError:
                 pass
@@ -487,7 +487,7 @@ def _changed_between(folder: Path) -> str | None:
         path.write_text("innocent")
         with mock.patch.object(os, "open", partial(swapped, SPECIAL[name])):
             try:
-                with _within(10):
+                with _ending():
                     door.read_bytes(path, 1000)
             except OSError:
                 pass
@@ -578,6 +578,11 @@ def _in_a_child(work: Work, place: Path) -> multiprocessing.process.BaseProcess:
     return child
 
 
+def _in(work: Work, place: Path) -> None:
+    with inside(place):
+        work.do(place)
+
+
 def _two_at_once(folder: Path) -> str | None:
     """Every command beside every other one, and beside itself: each ends, or is told who is at it."""
     alone = ("init", "first received")  # they write files that no other command touches
@@ -604,20 +609,16 @@ def _two_at_once(folder: Path) -> str | None:
 
 
 def _killed(name: str, folder: Path) -> str | None:
-    """SIGKILL at seeded moments, spread over the time that the command takes."""
-    work, dice = WORKS[name], random.Random(name)
+    """SIGKILL at seeded moments, spread over the calls of the command that change files."""
+    work = WORKS[name]
     prepare(folder / "template")
-    shutil.copytree(folder / "template", folder / "timed")
-    start = time.perf_counter()
-    _in_a_child(work, folder / "timed").join()
-    seconds = time.perf_counter() - start
-    for number in range(_KILLS):
+    counted = [folder / "first", folder / "second"]
+    for each in counted:
+        shutil.copytree(folder / "template", each)
+    for number, moment in enumerate(moments(*(partial(_in, work, each) for each in counted), _KILLS, seed=name)):
         place = folder / f"place {number}"
         shutil.copytree(folder / "template", place)
-        child = _in_a_child(work, place)
-        time.sleep((number + dice.random()) / _KILLS * seconds)
-        child.kill()
-        child.join()
+        kill(partial(_in, work, place), moment)
         with inside(place):
             wrong = work.sound(place)
             if wrong:

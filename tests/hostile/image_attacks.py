@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +19,7 @@ import numpy as np
 import tifffile
 from hostile import image_bombs
 from hostile.attack import Attack
+from hostile.reference_cost import cheapest
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, UsageError
@@ -32,14 +32,20 @@ RAMP = np.add.outer(np.arange(32) * 4, np.arange(32) * 3).astype(np.uint8)
 
 def refused(read: Callable[[], object], *words: str) -> str | None:
     """Nothing if reading is refused with these words, and at once."""
-    begun = time.process_time()
+    came, seconds = cheapest(partial(_refusal, read), image_bombs.SECONDS)
+    if not isinstance(came, InputUnavailable):
+        return f"it was read: {getattr(came, 'notes', came)}"
+    missing = [word for word in words if word not in str(came)]
+    late = seconds > image_bombs.SECONDS
+    return f"the error says {came}" if missing else "it took more than a second" if late else None
+
+
+def _refusal(read: Callable[[], object]) -> object:
+    """The error by which reading is refused, or what was read."""
     try:
-        came = read()
+        return read()
     except InputUnavailable as error:
-        missing = [word for word in words if word not in str(error)]
-        late = time.process_time() - begun > image_bombs.SECONDS
-        return f"the error says {error}" if missing else "it took more than a second" if late else None
-    return f"it was read: {getattr(came, 'notes', came)}"
+        return error
 
 
 def saved(folder: Path, name: str, content: bytes) -> Path:
@@ -149,17 +155,17 @@ def _mask_of_the_upright_photograph(folder: Path) -> str | None:
 def _gallery_of_a_golden(folder: Path) -> str | None:
     from xai_eval.result.fields.gallery import _looks
 
-    begun = time.process_time()
-    looks = _looks(image_bombs.large_jpeg(), 5)
-    return None if not looks.any() and time.process_time() - begun < 1 else "it was decoded"
+    looks, seconds = cheapest(partial(_looks, image_bombs.large_jpeg(), 5), 1)
+    return None if not looks.any() and seconds < 1 else "it was decoded"
 
 
 # Small files that cost a lot, in one process with little memory.
 @functools.cache
 def _tried() -> dict[str, dict[str, object]]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "ignore", image_bombs.__file__, folder]
+        command = [sys.executable, "-W", "ignore", "-m", image_bombs.__name__, folder]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     return {row["name"]: row for row in rows} or {"": {"came": ran.stderr[-300:]}}

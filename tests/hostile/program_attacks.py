@@ -185,7 +185,7 @@ def _python(folder: Path, *words: str, **variables: str) -> subprocess.Completed
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         env=environment,
     )
 
@@ -220,7 +220,7 @@ def _shadowing(folder: Path) -> str | None:
     console.write_text(script)
     environment = {**os.environ, "PYTHONPATH": str(Path(xai_eval.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, str(console)], cwd=folder, capture_output=True, text=True, timeout=60, env=environment
+        [sys.executable, str(console)], cwd=folder, capture_output=True, text=True, timeout=600, env=environment
     )
     if trace.exists() or done.returncode:
         return f"something ran, or the report failed: {done.stderr[-300:]}"

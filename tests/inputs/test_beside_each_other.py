@@ -107,7 +107,7 @@ def test_parts_overlap_where_a_thread_is_left_even_of_a_single_item(items):
 
         def wait(part, own):
             own.prepared()
-            assert part != 1 or (finished.wait(10) and prepared.wait(10))
+            assert part != 1 or (finished.wait(600) and prepared.wait(600))
 
         own = Steps(lambda part: part == 2 and prepared.set(), wait, lambda part, _: part == 0 and finished.set())
         turn.parts(own, range(3))
@@ -125,7 +125,7 @@ def test_while_the_model_works_the_next_is_prepared_and_the_one_before_finished(
 
     def ask(item, _turn):
         if item == 1:  # waits for what could never come one after the other
-            assert finished.wait(10) and prepared.wait(10)
+            assert finished.wait(600) and prepared.wait(600)
 
     def finish(item, _asked):
         if item == 0:
@@ -153,7 +153,7 @@ def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt, parts):
     def prepare(item):
         running.append(item)
         if item == 1:
-            asked.wait(10)
+            asked.wait(600)
         running.remove(item)
 
     def ask(item, turn):

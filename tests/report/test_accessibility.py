@@ -90,7 +90,7 @@ def rules(tab):
 
 def opened(tab, page, width, scheme="light"):
     """Open a page with all that it folds away."""
-    tab.set_viewport_size({"width": width, "height": 900})
+    chromium.resize(tab, width, 900)
     tab.emulate_media(color_scheme=scheme)
     tab.goto("about:blank")
     tab.goto(page.as_uri())

@@ -268,7 +268,7 @@ def test_axe_finds_nothing_on_pages_of_many_cases(tmp_path, small):
             ("cases-2.html#?q=set", 390, "dark"),
             ("cases-6.html#?q=set", 390, "light"),
         ):
-            tab.set_viewport_size({"width": width, "height": 900})
+            chromium.resize(tab, width, 900)
             tab.emulate_media(color_scheme=scheme)
             tab.goto(f"{tmp_path.as_uri()}/{name}")
             tab.get_by_text("On other pages: ").wait_for()

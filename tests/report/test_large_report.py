@@ -270,7 +270,8 @@ def test_a_browser_loads_the_images_beside_the_page_and_says_so_if_they_are_gone
         for place, width in ((beside.folder / "index.html", 96), (alone, 0)):
             page.goto(place.as_uri())
             assert page.locator(f"#{last} img").first.evaluate(load) == width
-            assert page.get_by_text("Some of these files are missing here.").is_visible() == (width == 0)
+            missing = page.get_by_text("Some of these files are missing here.")
+            missing.wait_for(state="hidden" if width else "visible")
 
 
 @pytest.mark.slow

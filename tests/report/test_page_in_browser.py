@@ -71,7 +71,7 @@ def tab(browser):
 def page(tab, run):
     """The page as it is when it is opened, in a tab that all tests share."""
     tab.goto("about:blank")
-    tab.set_viewport_size(SIZE)
+    chromium.resize(tab, **SIZE)
     with watched(tab, run.page) as page:
         yield page
 
@@ -96,12 +96,7 @@ ALL = {"broken", "renamed", "empty", "moved", "surer", "other", "new", "gone", "
 
 def test_all_cases_are_shown_and_all_images_are_drawn(page):
     assert names(page) == ALL
-    # An image is loaded when it comes near the screen.
-    load = """Promise.all([...document.images].map((image) => {
-      image.loading = "eager";
-      return image.decode().then(() => 0, () => 1);
-    })).then((broken) => broken.reduce((sum, each) => sum + each, 0))"""
-    assert page.evaluate(load) == 0
+    assert chromium.broken_images(page) == 0
     # Nothing is cut off at the side.
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -201,6 +196,7 @@ def test_the_slider_wipes_from_one_image_to_the_other(page, wipe, run):
     # A whole number of pixels on the screen for each of the image's, so that all copies are drawn alike.
     columns = ".row.three { grid-template-columns: repeat(4, 256px) !important }"
     page.add_style_tag(content=f"{columns} .half {{ visibility: hidden }}")  # names would be seen as differences
+    assert chromium.broken_images(page) == 0
     figures = page.locator(f"#{anchor(run, 'moved.JPEG')} section.drift figure:not(.wipe) img")
     expected, obtained = seen(figures.nth(0)), seen(figures.nth(1))
     assert apart(expected, obtained) > 5
@@ -338,7 +334,7 @@ def test_a_family_of_stages_is_one_box_that_opens_with_the_keyboard(browser, fol
         model.get_by_text("3 more changed").focus()
         page.keyboard.press("Enter")
         assert last.is_visible()
-        page.set_viewport_size({"width": 380, "height": 800})
+        chromium.resize(page, 380, 800)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -368,7 +364,7 @@ def test_the_sentence_and_the_facts_name_the_step(browser, run, build, tmp_path)
 def test_no_arrow_is_broken_by_the_end_of_a_line(page):
     arrows = "[...document.querySelectorAll('.whole')].map(each => [each.textContent, each.getClientRects().length])"
     for width in range(300, 700, 10):
-        page.set_viewport_size({"width": width, "height": 800})
+        chromium.resize(page, width, 800)
         found = page.evaluate(arrows)
         assert {text for text, _ in found} >= {"->"} and all(lines == 1 for _, lines in found)
 
@@ -378,7 +374,7 @@ def test_long_class_names_hide_no_probability_on_a_telephone(browser, run, build
     obtained = build.by_key(build.result(label=name, index=3))
     path = write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {})))
     with opened(browser, path) as page:
-        page.set_viewport_size({"width": 380, "height": 800})
+        chromium.resize(page, 380, 800)
         box = page.get_by_role("cell", name="0.875").bounding_box()
         assert box["x"] + box["width"] <= 380
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -408,7 +404,7 @@ def test_without_script_everything_is_there_and_nothing_is_offered_that_does_not
 
 def test_on_a_telephone_nothing_is_cut_off(browser, run):
     with opened(browser, run.page) as page:
-        page.set_viewport_size({"width": 380, "height": 800})
+        chromium.resize(page, 380, 800)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -421,7 +417,7 @@ def test_on_a_telephone_no_value_is_printed_over_its_name(browser, run):
     }).length"""
     with opened(browser, run.page) as page:
         for width in (320, 390, 480):
-            page.set_viewport_size({"width": width, "height": 800})
+            chromium.resize(page, width, 800)
             assert page.locator(".under dt").count() > 0
             assert page.evaluate(overlapping) == 0
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -27,7 +27,7 @@ def page(tab, run):
     tab.goto("about:blank")
     tab.goto(run.page.as_uri())
     yield tab
-    tab.set_viewport_size({"width": 1400, "height": 1000})
+    chromium.resize(tab, 1400, 1000)
     assert wrong == []
 
 
@@ -242,7 +242,7 @@ def test_one_slider_divides_all_maps_that_changed(page):
 
 @pytest.mark.parametrize("width", [390, 320])
 def test_on_a_telephone_everything_can_be_hit_and_nothing_overlaps(page, width):
-    page.set_viewport_size({"width": width, "height": 800})
+    chromium.resize(page, width, 800)
     chromium.open_details(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     small = """[...document.querySelectorAll("button, select, summary, input, nav a")].filter((each) => {
@@ -266,10 +266,10 @@ def test_on_a_telephone_everything_can_be_hit_and_nothing_overlaps(page, width):
 
 
 def test_wide_tables_are_reached_with_the_keyboard(page):
-    page.set_viewport_size({"width": 320, "height": 800})
+    chromium.resize(page, 320, 800)
     table = case(page, "renamed").locator(".scroll").first
     page.wait_for_function("each => each.tabIndex === 0", arg=table.element_handle())
-    page.set_viewport_size({"width": 1400, "height": 1000})
+    chromium.resize(page, 1400, 1000)
     page.wait_for_function("each => each.tabIndex === -1", arg=table.element_handle())
 
 

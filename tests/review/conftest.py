@@ -86,7 +86,7 @@ class Caller:
         return Caller(SimpleNamespace(address=Address(int(port), token), token=token), [])
 
     def ask(self, method="GET", path=None, body=None, **headers):
-        connection = HTTPConnection("127.0.0.1", self.server.address.port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", self.server.address.port, timeout=600)
         connection.putrequest(method, self.base if path is None else path, skip_host=True, skip_accept_encoding=True)
         for name, value in {"Host": self.host, **headers}.items():
             for each in value if isinstance(value, list) else [value]:

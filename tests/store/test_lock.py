@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from xai_eval.errors import StorageError, UsageError
-from xai_eval.store.lock import LOCK_FILE, acquire, locked, release, this_process
+from xai_eval.store import lock
+from xai_eval.store.lock import LOCK_FILE, acquire, is_left_locked, locked, release, this_process
 
 ALIVE = f"1 {platform.node()}"
 
@@ -43,7 +44,9 @@ def test_what_a_dead_process_left_is_taken_over(tmp_path):
 
 
 @pytest.mark.parametrize("holder", ["{dead} elsewhere", "nonsense", "99999999999999999999 here", ""])
-def test_what_may_be_alive_is_respected(tmp_path, holder):
+def test_what_may_be_alive_is_respected(tmp_path, monkeypatch, holder):
+    monkeypatch.setattr(lock, "_LONGEST_EMPTY", 10**9)  # however long this takes
+    monkeypatch.setattr(lock, "_PAUSE", 0)
     holder = holder.format(dead=dead().split()[0])
     (tmp_path / LOCK_FILE).write_text(holder)
     with pytest.raises(UsageError, match=f"remove .*{LOCK_FILE}"):
@@ -56,3 +59,11 @@ def test_a_file_in_the_place_of_the_folder_is_a_storage_error(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(StorageError, match="cannot write into"):
             acquire(folder, this_process())
+
+
+def test_a_lock_that_was_left_is_told_from_one_that_is_held(tmp_path):
+    assert not is_left_locked(tmp_path)
+    (tmp_path / LOCK_FILE).write_text(dead())
+    assert is_left_locked(tmp_path)
+    (tmp_path / LOCK_FILE).write_text(ALIVE)
+    assert not is_left_locked(tmp_path)

@@ -23,7 +23,7 @@ from xai_eval.store.history import (
     read_history,
 )
 from xai_eval.store.lazy import open_checked, open_result
-from xai_eval.store.lock import locked
+from xai_eval.store.lock import is_left_locked, locked
 from xai_eval.store.noise import NOISE_FILE, Noise
 from xai_eval.store.quarantine import LONGEST_DAYS, Quarantine, read_quarantine
 from xai_eval.store.runs import Over, case_folders, load_cases, read_case, results_around
@@ -145,7 +145,7 @@ class Goldens:
 
     def has_leftovers(self) -> bool:
         """Whether a killed process left something here that `locked` clears."""
-        return any(self._leftovers())
+        return is_left_locked(self.folder) or any(self._leftovers())
 
     def _leftovers(self) -> Iterator[Path]:
         with accessible(self.folder):

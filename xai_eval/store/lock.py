@@ -69,13 +69,19 @@ def acquire(folder: Path, owner: str) -> bool:
         holder = _holder(path)
         if holder == owner:
             return False
-        if _is_dead(holder) or (os.name == "posix" and _is_left_empty(path)):
+        if _is_left(path, holder):
             _remove_dead(path)
         elif holder:
             raise _in_use(path, holder)
         else:
             time.sleep(_PAUSE)  # the lock was just released, or made but not written yet
     raise _in_use(path, "unknown")
+
+
+def is_left_locked(folder: Path) -> bool:
+    """Tell whether a process that was killed left its lock in `folder`."""
+    path = folder / LOCK_FILE
+    return _is_left(path, _holder(path))
 
 
 def release(folder: Path, owner: str) -> None:
@@ -98,6 +104,10 @@ def _holder(path: Path) -> str:
         return ""
     except (OSError, ValueError):
         return "unknown"
+
+
+def _is_left(path: Path, holder: str) -> bool:
+    return _is_dead(holder) or (os.name == "posix" and _is_left_empty(path))
 
 
 def _is_left_empty(path: Path) -> bool:
