@@ -42,6 +42,7 @@ FILES = {
     ("inputs/images/to_rgb.py", "Image.open"): IN_MEMORY,
     ("inputs/images/heard.py", "tempfile.TemporaryFile"): "what a library of images writes to standard error",
     ("explainers/dissection/reading_processes.py", "mmap.mmap"): "no file: memory that copies of the process share",
+    ("pytest_plugin/session.py", "mmap.mmap"): "no file: memory that copies of the process share",
     ("media/screen.py", "shutil.get_terminal_size"): "no file: the width of the terminal",
     ("inputs/models/bundled_models.py", "load_file"): LIBRARY,
     ("inputs/models/model_weights.py", "torch.load"): LIBRARY,

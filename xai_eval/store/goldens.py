@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +99,9 @@ class Goldens:
         """Return the keys of all cases that have a folder here, readable or not."""
         return [f"{path.parent.name}/{path.name}" for path in case_folders(self.folder)]
 
-    def quarantine(self) -> dict[str, Quarantine]:
+    def quarantine(self, today: datetime.date | None = None) -> dict[str, Quarantine]:
         """Return the entries of the quarantine by case key. Raises StorageError as `read_quarantine` does."""
-        return read_quarantine(self.folder, longest=self.quarantine_days)
+        return read_quarantine(self.folder, today, self.quarantine_days)
 
     def store(self, result: Result, reason: str, overruled: Overruled = NOT_JUDGED) -> Path:
         """Make `result` the golden of its case, and add reason and overruled verdict to the history of the case."""
