@@ -132,7 +132,8 @@ def test_a_test_that_ends_the_session_as_a_success_does_not_hide_a_drift(driftin
     assert drifting.runpytest().ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_case_that_a_copy_of_the_process_checks_fails_the_session(drifting):
+@with_and_without_xdist
+def test_a_case_that_a_copy_of_the_process_checks_fails_the_session(drifting, arguments):
     forked = f"""
 import os
 
@@ -147,7 +148,7 @@ def test_one(xai_golden):
 """
     write(drifting, f"{forked}\ndef test_two(xai_golden): xai_golden.check(make_result('image-1.jpg'))")
     Goldens(drifting.path / "golden").store(make_result("image-1.jpg"), "looked")
-    result = drifting.runpytest()
+    result = drifting.runpytest(*arguments)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["a case was checked in another process*"])
 

@@ -255,12 +255,13 @@ class GoldenSession:
         # How the other tests ended, of which there may be thousands, is not needed.
         outcomes = {nodeid: self._outcome(nodeid) for nodeid, _ in self._hidden.values()}
         state = {**{name: getattr(self, name) for name in names}, "outcomes": outcomes}
-        return json.dumps({**state, "record": dataclasses.asdict(self.record)})
+        return json.dumps({**state, "elsewhere": self.elsewhere[0], "record": dataclasses.asdict(self.record)})
 
     def merge(self, output: str) -> None:
         """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
+        self.elsewhere[0] |= other["elsewhere"]
         self.failing |= {key: (nodeid, message) for key, (nodeid, message) in other["failing"].items()}
         self.outcomes |= other["outcomes"]
         for name in ("selected", "required", "failed", "cut_short"):
