@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 from faults.forgery import CASE, result
 from hostile.attack import Attack
@@ -152,6 +154,36 @@ def _last_is_the_reason(folder: Path) -> str | None:
     return None if told.find("0.5 became 0.9") < told.rfind("The explanation matches") else f"it says {told}"
 
 
+def _of_a_hook(below: str, folder: Path) -> str | None:
+    """git names the repository of a hook to all that the hook starts: here another one, and then this one."""
+    for name in ("other", "work"):
+        place = folder / name
+        place.mkdir()
+        prepared = _within_package if below == "package" else lambda place: None
+        named = {"GIT_DIR": str(place / name / ".git"), "GIT_INDEX_FILE": "gone", "GIT_GLOB_PATHSPECS": "1"}
+        golden = Path(below) / "golden"
+        (place / "other").mkdir()
+        _git(place / "other", "init", "-q")
+        repository = _repository(place, prepared)
+        _forge(repository / golden)
+        with mock.patch.dict(os.environ, named):
+            told = _lines(repository, below, "main")
+        if _CHANGED not in told:
+            return f"with the repository {name} it says {told}"
+    return None
+
+
+def _within_package(place: Path) -> None:
+    shutil.move(place / "golden", place / "package" / "golden")
+    (place / "package" / "xai_eval.toml").touch()
+
+
+def _like_a_pattern(place: Path) -> None:
+    shutil.move(place / "golden", place / _PATTERN)
+    (place / "xai_eval.toml").write_text(f'golden = "{_PATTERN}"\n')
+
+
+_PATTERN = ":(exclude)g*"
 _INI = "[pytest]\nxai_golden = other\n"
 _CHANGED, _LINK = f"golden {CASE.key}: changed", "a link to"
 _HIDDEN: tuple[tuple[str, Callable[[Path], str | None]], ...] = (
@@ -200,6 +232,12 @@ _HIDDEN: tuple[tuple[str, Callable[[Path], str | None]], ...] = (
         )
     ),
     ("a reason that is written like a verdict", _last_is_the_reason),
+    ("goldens in a hook of git", partial(_of_a_hook, ".")),
+    ("goldens in a hook of git, from a folder below", partial(_of_a_hook, "package")),
+    (
+        "a folder of goldens named like a pattern of git",
+        partial(_listed, lambda place: _forge(place / _PATTERN), _CHANGED, prepared=_like_a_pattern),
+    ),
 )
 
 ATTACKS = tuple(Attack(name, _KIND, "it is listed", tried, slow=True) for name, tried in _HIDDEN)

@@ -118,3 +118,16 @@ def test_a_verdict_that_fails_only_at_the_end_fails_the_run(repo):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines([f"*xai-eval::error?{case.key}?*"])
+
+
+@pytest.mark.parametrize("where", ["removed", "/"])
+def test_commands_are_for_the_folder_where_pytest_was_called(repo, where):
+    moved = {"removed": "monkeypatch.chdir(tmp_path); tmp_path.rmdir()", "/": "monkeypatch.chdir('/')"}[where]
+    repo.makepyfile(
+        test_suite=HEADER + f"def test_one(xai_golden, monkeypatch, tmp_path):\n    {moved}\n"
+        "    xai_golden.check(make_result('one.jpg'))\n"
+    )
+    result = repo.runpytest()
+    result.assert_outcomes(failed=1)
+    key = make_result("one.jpg").case.key
+    result.stdout.fnmatch_lines([f'if this is right: xai-eval accept {key} --reason "..."'])

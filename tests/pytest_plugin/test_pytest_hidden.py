@@ -127,6 +127,32 @@ def test_one(xai_golden):
     assert drifting.runpytest("--reruns", "1").ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_a_test_that_ends_the_session_as_a_success_does_not_hide_a_drift(drifting):
+    write(drifting, f"def test_one(xai_golden): {DRIFT}\ndef test_two(): pytest.exit('done', returncode=0)")
+    assert drifting.runpytest().ret == pytest.ExitCode.TESTS_FAILED
+
+
+@with_and_without_xdist
+def test_a_case_that_a_copy_of_the_process_checks_fails_the_session(drifting, arguments):
+    forked = f"""
+import os
+
+def test_one(xai_golden):
+    child = os.fork()
+    if not child:
+        try:
+            {DRIFT}
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+"""
+    write(drifting, f"{forked}\ndef test_two(xai_golden): xai_golden.check(make_result('image-1.jpg'))")
+    Goldens(drifting.path / "golden").store(make_result("image-1.jpg"), "looked")
+    result = drifting.runpytest(*arguments)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["a case was checked in another process*"])
+
+
 @pytest.mark.parametrize("option", ["--setup-plan", "--setup-only", "--collect-only"])
 def test_a_dry_session_judges_and_writes_nothing(drifting, option):
     write(drifting, f"def test_one(xai_golden): {DRIFT}")

@@ -97,3 +97,25 @@ def test_on_github_the_job_gets_a_summary_and_one_annotation(repo, monkeypatch):
     told = [line for line in (*result.outlines, *result.errlines) if line.startswith("::error ")]
     assert len(told) == 1
     assert told[0].startswith(f"::error title=xai-eval::2 cases: 1 ok, 1 drift. The worst is {MOVED}: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seen", "days", "passed"), [(-1000, 30, 2), (-20, -5, 1)])
+def test_the_day_that_counts_is_not_that_which_a_test_sets(repo, seen, days, passed):
+    """As freezegun does."""
+    repo.makeconftest(
+        f"""
+import datetime, pytest
+class Frozen(datetime.datetime):
+    @classmethod
+    def now(cls, zone=None):
+        return cls.fromtimestamp(0, zone) + datetime.timedelta(days=FIRST + {seen})
+FIRST = (datetime.date.today() - datetime.date(1970, 1, 1)).days
+
+@pytest.fixture(autouse=True)
+def frozen(monkeypatch):
+    monkeypatch.setattr(datetime, "datetime", Frozen)
+"""
+    )
+    set_aside(repo, expires=datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=days))
+    repo.runpytest().assert_outcomes(passed=passed, failed=2 - passed)

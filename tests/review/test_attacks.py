@@ -244,3 +244,25 @@ def test_images_for_which_the_page_has_no_room_are_those_that_were_drawn(place, 
     status, content, _ = call.ask(path=f"{call.base}page-images/{name}")
     assert status == 200 and content[:2] in (b"\xff\xd8", b"\x89P")
     assert call.ask(path=f"{call.base}page-images/{'0' * 32}.png")[0] == 404
+
+
+def test_an_error_that_nobody_expected_is_told_in_the_browser_and_at_the_terminal(call, unchanged, monkeypatch, capsys):
+    """The server's own way is to say nothing, as if a browser had gone away."""
+    decision = call.decision()
+    for name in ("accept", "report_pages"):
+        monkeypatch.setattr(f"xai_eval.review.desk.{name}", lambda *given, **options: [][1])
+    status, answer = call.send(decision)
+    assert status == 500 and "IndexError" in answer["error"]
+    assert call.ask()[0] == 500
+    assert all("unexpected IndexError" in each for each in call.told) and len(call.told) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_half_a_decision_is_none(call, unchanged):
+    body = json.dumps(call.decision()).encode() + b" "
+    request = f"POST {call.base}decide HTTP/1.1\r\nHost: {call.host}\r\nOrigin: http://{call.host}\r\n"
+    head = f"{request}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", call.server.address.port), timeout=5) as browser:
+        browser.sendall(head.encode() + body[:-1])
+        browser.shutdown(socket.SHUT_WR)
+        assert b" 400 " in browser.makefile("rb").readline()

@@ -1,12 +1,14 @@
 import platform
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from xai_eval.errors import StorageError, UsageError
 from xai_eval.store import lock
 from xai_eval.store.lock import LOCK_FILE, acquire, is_left_locked, locked, release, this_process
+from xai_eval.store.processes import id_space
 
 ALIVE = f"1 {platform.node()}"
 
@@ -52,6 +54,15 @@ def test_what_may_be_alive_is_respected(tmp_path, monkeypatch, holder):
     with pytest.raises(UsageError, match=f"remove .*{LOCK_FILE}"):
         acquire(tmp_path, this_process())
     assert (tmp_path / LOCK_FILE).read_text() == holder
+
+
+def test_a_process_of_another_container_may_be_alive(tmp_path):
+    """Two containers may have one host name (`--network host`), and the same ids of other processes."""
+    gone = f"{dead()} 5"
+    for space, taken in (("7", False), (id_space(), True)):
+        (tmp_path / LOCK_FILE).write_text(f"{gone} {space}")
+        with nullcontext() if taken else pytest.raises(UsageError, match="in use by process"), locked(tmp_path):
+            assert (tmp_path / LOCK_FILE).read_text() == this_process()
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_storage_error(tmp_path):

@@ -1,6 +1,7 @@
 """A person names a case by any part of its key or input, as long as it is the only one."""
 
 from dataclasses import replace
+from unicodedata import normalize
 
 import pytest
 from synthetic import make_result
@@ -21,6 +22,14 @@ GOLDFISH, GANS, B = CASES
 )
 def test_a_part_that_one_case_has_is_enough(name, key):
     assert resolve(name, CASES) == key
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_either_spelling_of_unicode_names_a_case(stored, typed):
+    case = make_result(normalize(stored, "photos/Caf\u00e9.jpg")).case
+    for name in ("photos/Caf\u00e9.jpg", "caf\u00e9"):
+        assert resolve(normalize(typed, name), {case.key: case, **CASES}) == case.key
 
 
 def test_a_part_that_several_have_names_them():

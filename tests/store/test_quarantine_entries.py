@@ -10,7 +10,7 @@ from xai_eval.errors import StorageError, UsageError
 from xai_eval.media.characters import says_nothing
 from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quarantine, this_day
 from xai_eval.store.quarantine_entries import add_entries
-from xai_eval.store.rejections import LONGEST, Rejection, add_rejections, read_rejections
+from xai_eval.store.rejections import LONGEST, REJECTIONS_FILE, Rejection, add_rejections, read_rejections
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 SOME = TEXTS.filter(lambda text: not says_nothing(text))
@@ -59,6 +59,15 @@ def test_rejections_are_kept_in_order_and_their_number_is_bounded(tmp_path):
     add_rejections(tmp_path, every[:2])
     add_rejections(tmp_path, every[2:])
     assert read_rejections(tmp_path) == every[3:]
+
+
+def test_what_a_killed_decision_left_is_removed_by_the_next(tmp_path):
+    left = [tmp_path / f".{name}.abcd1234" for name in (QUARANTINE_FILE, REJECTIONS_FILE, "mine.toml")]
+    for path in left:
+        path.write_text("half")
+    add_entries(tmp_path, ["cams/a"], Quarantine("Mira", "upstream", this_day()), 90)
+    add_rejections(tmp_path, [])
+    assert [path.exists() for path in left] == [False, False, True]
 
 
 @pytest.mark.parametrize("content", ["[", "{}", '[{"when": 1}]', '[{"when": "", "who": "", "reason": "", "case": ""}]'])

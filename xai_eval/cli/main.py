@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
@@ -18,9 +17,9 @@ from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.init import init
 from xai_eval.cli.misplaced_words import refuse_left_over, refuse_unknown_command
 from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
-from xai_eval.disk.system_errors import folder_sentence, machine_sentence
-from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
-from xai_eval.media.terminal import answer, answer_json, tell, tell_block
+from xai_eval.errors import StorageError, UsageError, XaiEvalError
+from xai_eval.media.terminal import answer, answer_json, tell
+from xai_eval.report.text.unexpected import unexpected
 from xai_eval.settings.bundled_suites import bundled_suite
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import NO_SETTINGS, Settings
@@ -93,17 +92,8 @@ def _run_command(arguments: Sequence[str] | None) -> int:
 
 def _unexpected(error: BaseException) -> int:
     """Say what happened, and return an exit code that is neither that of a drift (1) nor of a success (0)."""
-    tell(f"xai-eval: error: {_told(error)}")
+    tell(f"xai-eval: error: {unexpected(error)}")
     return EXIT_NOTHING
-
-
-def _told(error: BaseException) -> str:
-    """Return a sentence about an error that nobody expected; if it is none of the machine, its traceback is printed."""
-    told = folder_sentence() or machine_sentence(error)
-    if told is None:
-        tell_block("".join(traceback.format_exception(error)).rstrip())
-        told = f"unexpected {error_line(error)}. The traceback is above."
-    return told
 
 
 def _tell_links(options: argparse.Namespace) -> None:
@@ -343,7 +333,7 @@ def _try_to_report(
     except (StorageError, UsageError) as error:  # it cannot be written, or another process writes there
         return error
     except Exception as error:
-        return StorageError(f"It cannot be drawn: {_told(error)}")
+        return StorageError(f"It cannot be drawn: {unexpected(error)}")
 
 
 def _print_verdicts(

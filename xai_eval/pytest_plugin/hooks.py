@@ -247,6 +247,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     for nodeid, message in golden_session.finish(session):
         _report_failure(session, nodeid, message)
+    if golden_session.failing and session.exitstatus == pytest.ExitCode.OK:  # a test called pytest.exit(returncode=0)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import json
+import mmap
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +25,7 @@ from xai_eval.media.terminal import line
 from xai_eval.pytest_plugin.bare_result import input_of, test_id
 from xai_eval.pytest_plugin.shown import fail, skip, usage_error
 from xai_eval.report.earlier_report import remove_earlier_report
-from xai_eval.report.text.commands import Folders, accept_command, explain_command, to_fill_in
+from xai_eval.report.text.commands import Folders, accept_command, explain_command, to_fill_in, typed_in
 from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.head import head
 from xai_eval.report.text.outcome import advice_lines
@@ -33,7 +36,7 @@ from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import FieldTolerances, Settings
 from xai_eval.store.checkout import checkout_of
 from xai_eval.store.goldens import Goldens
-from xai_eval.store.quarantine import Quarantine
+from xai_eval.store.quarantine import Quarantine, this_day
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
@@ -41,6 +44,10 @@ from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 # Options of pytest that leave tests out without telling which.
 _LEAVING_OUT = ("ignore", "ignore_glob", "lf")
 Failure = tuple[str, str]
+_ELSEWHERE = (
+    "a case was checked in another process than that of the tests, where its verdict is lost. Let it return what it "
+    "computed, and check that in the test itself; run such tests without --forked."
+)
 
 
 @dataclass
@@ -51,6 +58,8 @@ class GoldenSession:
         goldens: the folder of goldens.
         folder: the folder that results and page are written to; workers of pytest-xdist share their controller's.
         root: the folder that pytest takes for that of the tests, whose commit is recorded.
+        called_in: the folder where pytest was called, for which commands to copy are written.
+        today: the day on which the tests began, for the quarantine. Code of a test may set another one.
         tolerances: those of the configuration file, by task and field.
         settings_name: the configuration file as messages name it.
         policy: what decides after a change that is on record.
@@ -64,6 +73,8 @@ class GoldenSession:
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
         failing: the verdicts that fail, as tests saw them, by case key. Each of these tests has to fail.
         outcomes: how the tests among these ended that did not fail, such as `passed` or `xfailed`, by id.
+        elsewhere: memory that copies of this process share; its first byte is not 0 once a case was checked in a copy.
+        process: the id of this process.
         dry: whether pytest only collects, plans or sets up: then nothing is judged or written.
         record: tasks, models, inputs and versions of the checked results.
         judged: the outcome of the run as a whole, at its end.
@@ -73,6 +84,8 @@ class GoldenSession:
     goldens: Goldens
     folder: RunFolder
     root: Path = Path()
+    called_in: Path = Path()
+    today: datetime.date = field(default_factory=this_day)
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
     settings_name: str = ""
     policy: Policy = DEFAULT_POLICY
@@ -86,6 +99,8 @@ class GoldenSession:
     checked: dict[str, list[str]] = field(default_factory=dict)
     failing: dict[str, Failure] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
+    elsewhere: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1))
+    process: int = field(default_factory=os.getpid)
     dry: bool = False
     record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
     judged: Judged | None = None
@@ -105,6 +120,7 @@ class GoldenSession:
             settings_name=settings.name,
             policy=settings.policy,
             root=config.rootpath,
+            called_in=config.invocation_params.dir,
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
             # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
@@ -116,6 +132,9 @@ class GoldenSession:
         """Judge one result, keep it for the report, and return the verdict with the message of a failure."""
         if self.dry:
             skip("pytest was asked to set up only, so no explanation is checked")
+        if os.getpid() != self.process:
+            self.elsewhere[0] = 1
+            fail(_ELSEWHERE)
         key = result.case.key
         others = [nodeid for nodeid in self.checked.get(key, []) if nodeid != item.nodeid]
         if others:
@@ -129,7 +148,8 @@ class GoldenSession:
         verdict = judge_result(result, self.goldens, entries, self.policy, self._unclaimed)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
-        advice = "\n".join(map(line, self._advice(verdict)))
+        with typed_in(self.called_in):
+            advice = "\n".join(map(line, self._advice(verdict)))
         first = line(f"{state_word(verdict.state)}: {key}: {verdict.sentence}")
         message = "\n".join([first, line(f"obtained: {place}"), advice])
         if verdict.failed:
@@ -194,7 +214,7 @@ class GoldenSession:
 
     @functools.cached_property
     def _quarantine(self) -> Mapping[str, Quarantine]:
-        return self.goldens.quarantine()
+        return self.goldens.quarantine(self.today)
 
     def _quarantine_or_fail(self) -> Mapping[str, Quarantine]:
         try:
@@ -235,12 +255,13 @@ class GoldenSession:
         # How the other tests ended, of which there may be thousands, is not needed.
         outcomes = {nodeid: self._outcome(nodeid) for nodeid, _ in self._hidden.values()}
         state = {**{name: getattr(self, name) for name in names}, "outcomes": outcomes}
-        return json.dumps({**state, "record": dataclasses.asdict(self.record)})
+        return json.dumps({**state, "elsewhere": self.elsewhere[0], "record": dataclasses.asdict(self.record)})
 
     def merge(self, output: str) -> None:
         """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
+        self.elsewhere[0] |= other["elsewhere"]
         self.failing |= {key: (nodeid, message) for key, (nodeid, message) in other["failing"].items()}
         self.outcomes |= other["outcomes"]
         for name in ("selected", "required", "failed", "cut_short"):
@@ -258,9 +279,11 @@ class GoldenSession:
             return []
         clashes = [_failure("clash", k, _clash(k, ids)) for k, ids in self.checked.items() if len(ids) > 1]
         hidden = [_failure("hidden", key, self._hidden_message(*seen)) for key, seen in self._hidden.items()]
-        failures = [*self._not_measured(session), *clashes, *hidden, *self._unknown_tolerances()]
+        elsewhere = [("xai-eval::another_process", _ELSEWHERE)] if self.elsewhere[0] else []
+        failures = [*elsewhere, *self._not_measured(session), *clashes, *hidden, *self._unknown_tolerances()]
         try:
-            return [*failures, *self._judge_all()]
+            with typed_in(self.called_in):
+                return [*failures, *self._judge_all()]
         except StorageError as error:
             return [*failures, ("xai-eval::report", str(error))]
         finally:
@@ -333,6 +356,10 @@ class GoldenSession:
 
     def summary(self) -> list[str]:
         """Lines for the terminal."""
+        with typed_in(self.called_in):
+            return [*map(line, self._summary())]
+
+    def _summary(self) -> list[str]:
         lines = ["nothing was measured"] if self.judged is None else self._told(self.judged)
         lines += [
             f"{nodeid} {self._outcome(nodeid)}, although its verdict fails" for nodeid, _ in self._hidden.values()
@@ -344,7 +371,7 @@ class GoldenSession:
             requests = self.record.requests
             lines += explain_line(self.judged.verdicts, requests, self.folder.path, self.goldens.folder)
             lines += [f"page: {self.page}", *advice_lines(self.judged.run_findings)]
-        return list(map(line, lines))
+        return lines
 
     def _told(self, judged: Judged) -> list[str]:
         outcome = head(worst_first(judged.verdicts), judged.run_findings).outcome

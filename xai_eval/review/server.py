@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xai_eval.disk.door import read_bytes, require_no_links
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError
 from xai_eval.report.further_pages import CASES_FILE
 from xai_eval.report.images_beside import FOLDER
 from xai_eval.report.text.commands import PAGE_FILE
+from xai_eval.report.text.unexpected import unexpected
 from xai_eval.review.allowed import Address, Asked, Refusal, length_of, page_of
 from xai_eval.review.decision import read_decision
 from xai_eval.review.desk import Desk
@@ -38,6 +39,8 @@ _HEADERS = {
 }
 _PLAIN, _JSON, _PAGE = "text/plain; charset=utf-8", "application/json", "text/html; charset=utf-8"
 _NOTHING = Refusal(404, "Nothing is here.")
+_CUT_SHORT = Refusal(400, "The decision did not arrive whole. Decide again.")
+_Given = TypeVar("_Given", str, bytes)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Send the page, what belongs to it, or why not."""
         page = page_of(self._asked, self.server.address)
-        self._send(self._refused(page) if isinstance(page, Refusal) else self._got(page))
+        self._send(self._refused(page) if isinstance(page, Refusal) else self._answered(self._got, page))
 
     def do_POST(self) -> None:
         """Carry out a decision, and say what was done, or why not."""
@@ -115,12 +118,23 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(length, Refusal):
             self._send(self._refused(length))
         else:
-            self._send(self._decided(self.rfile.read(length)) if page == "decide" else self._refused(_NOTHING))
+            body = self.rfile.read(length)
+            refusal = _NOTHING if page != "decide" else _CUT_SHORT if len(body) < length else None
+            self._send(self._refused(refusal) if refusal else self._answered(self._decided, body))
 
     @cached_property
     def _asked(self) -> Asked:
         names = ("Host", "Origin", "Sec-Fetch-Site", "Content-Type", "Content-Length", "Transfer-Encoding")
         return Asked(self.path, *(list(map(str, self.headers.get_all(name, []))) for name in names))
+
+    def _answered(self, answer: Callable[[_Given], _Answer], given: _Given) -> _Answer:
+        """Return an answer. An error that nobody expected is told to the browser and at the terminal."""
+        try:
+            return answer(given)
+        except Exception as error:
+            told = unexpected(error)
+            self.server.tell(f"xai-eval: error: {told}")
+            return self._refused(Refusal(500, f"{told} What was decided may be done or not: reload the page."))
 
     def _got(self, page: str) -> _Answer:
         if page in _OWN:

@@ -1,4 +1,4 @@
-"""Which commit is checked out, for the record of a run. git gets fixed arguments, no shell, and fetches nothing."""
+"""Which commit is checked out, for the record of a run. Nothing is fetched."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.store.git_base import GIT
+from xai_eval.store.git import run_git
 
 _SECONDS = 10  # a run waits no longer to know its commit
 _STATUS = (
-    *(*GIT, "-c", "protocol.allow=never", "status", "--porcelain=v2", "--branch", "--no-ahead-behind"),
+    *("-c", "protocol.allow=never", "status", "--porcelain=v2", "--branch", "--no-ahead-behind"),
     *("--no-renames", "--untracked-files=no", "--ignore-submodules=dirty"),
 )
 _COMMIT = re.compile(r"^# branch\.oid ([0-9a-f]{40,64})$", re.MULTILINE)
@@ -34,7 +34,7 @@ class Checkout:
 def checkout_of(folder: Path) -> Checkout:
     """Return what is checked out in a folder. A run is as good without it, so it is no error if git cannot tell."""
     try:
-        done = subprocess.run(_STATUS, cwd=folder, capture_output=True, timeout=_SECONDS, check=False)
+        done = run_git(folder, *_STATUS, seconds=_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return Checkout()
     told = done.stdout.decode("utf-8", "replace")

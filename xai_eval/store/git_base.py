@@ -1,4 +1,4 @@
-"""Reads files as they are on a branch of git. git gets fixed arguments, never a shell, and nothing is checked out."""
+"""Reads files as they are on a branch of git. Nothing is checked out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.store.git import run_git
 
 _SECONDS = 120
 _LINK = b"120000 "  # the mode of a link in a tree of git
@@ -20,12 +21,6 @@ _FETCH = "fetch the branch with its history; in a workflow of GitHub, check out 
 _HASHES = {40: "sha1", 64: "sha256"}  # by the digits of an id
 # Names of branches, tags and commits. git would take a name that begins with a hyphen for an option.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,199}", re.ASCII)
-# A watcher of files and hooks are programs that the configuration of a repository may name. git reads a configuration
-# that a checkout brings only if a folder of it looks like a bare repository, which is refused.
-GIT = (
-    *("git", "--no-optional-locks", "--no-pager", "--no-replace-objects", "-c", "safe.bareRepository=explicit"),
-    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
-)
 
 
 @dataclass(frozen=True)
@@ -166,9 +161,8 @@ def _link_now(place: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
-    command: Sequence[str] = (*GIT, *arguments)
     try:
-        done = subprocess.run(command, cwd=folder, input=given, capture_output=True, timeout=_SECONDS, check=False)
+        done = run_git(folder, *arguments, seconds=_SECONDS, given=given)
     except subprocess.TimeoutExpired as error:
         raise InputUnavailable(f"git does not answer in {folder} ({error}). Leave out --against.") from error
     except OSError as error:

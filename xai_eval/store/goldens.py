@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.disk.files import accessible, exists, remove_folder, temporary_of, write_files
+from xai_eval.disk.strict_json import folded
 from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
@@ -98,9 +101,9 @@ class Goldens:
         """Return the keys of all cases that have a folder here, readable or not."""
         return [f"{path.parent.name}/{path.name}" for path in case_folders(self.folder)]
 
-    def quarantine(self) -> dict[str, Quarantine]:
+    def quarantine(self, today: datetime.date | None = None) -> dict[str, Quarantine]:
         """Return the entries of the quarantine by case key. Raises StorageError as `read_quarantine` does."""
-        return read_quarantine(self.folder, longest=self.quarantine_days)
+        return read_quarantine(self.folder, today, self.quarantine_days)
 
     def store(self, result: Result, reason: str, overruled: Overruled = NOT_JUDGED) -> Path:
         """Make `result` the golden of its case, and add reason and overruled verdict to the history of the case."""
@@ -186,7 +189,8 @@ def resolve(name: str, cases: Mapping[str, Case]) -> str:
     """
     if name in cases:
         return name
-    matches = [key for key, case in cases.items() if name in _names(case)] or _holding(name, cases)
+    own = unicodedata.normalize("NFC", name)  # a shell may complete a name in the spelling of the file system
+    matches = [key for key, case in cases.items() if own in _names(case)] or _holding(name, cases)
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -207,14 +211,15 @@ def _with_models(models: Mapping[str, str]) -> list[str]:
 
 def _holding(name: str, cases: Mapping[str, Case]) -> list[str]:
     """Return the keys of the cases whose key or input holds a text, whatever its capitals."""
-    part = name.casefold()
-    return [key for key, case in cases.items() if part in key.casefold() or part in case.input.casefold()]
+    part = folded(name)
+    return [key for key, case in cases.items() if part in folded(key) or part in folded(case.input)]
 
 
 def _names(case: Case) -> set[str]:
     """Return the names by which a person may call a case: key or folder, with or without hash, or the input's name."""
     full = {case.key, case.id, case.input, case.input.split("/", 1)[-1]}
-    return full | {name.rpartition("-")[0] for name in (case.key, case.id)}
+    every = full | {name.rpartition("-")[0] for name in (case.key, case.id)}
+    return {unicodedata.normalize("NFC", name) for name in every}
 
 
 def case_of_folder(key: str) -> Case:

@@ -17,7 +17,7 @@ from xai_eval.disk.typed import read_as
 from xai_eval.errors import StorageError, UsageError
 from xai_eval.media.characters import says_nothing, shortened
 from xai_eval.result.fields.numbers import to_json
-from xai_eval.store.git_base import GIT
+from xai_eval.store.git import run_git
 from xai_eval.store.runs import now
 
 HISTORY_FILE = "accepted.json"
@@ -139,9 +139,8 @@ def _without_address(name: str) -> str:
 
 
 def _git_name() -> str:
-    command = [*GIT, "config", "user.name"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_GIT_SECONDS, check=False)
+        done = run_git(Path(), "config", "user.name", seconds=_GIT_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace")

@@ -15,25 +15,26 @@ from pathlib import Path
 from xai_eval.disk.door import opened, read_text
 from xai_eval.disk.files import write_new_file
 from xai_eval.errors import UsageError
-from xai_eval.store.processes import has_another_start, process_start
+from xai_eval.store.processes import has_another_start, id_space, process_start
 
 LOCK_FILE = ".xai-eval.lock"
 _TRIES, _PAUSE = 50, 0.02
 # A lock that is empty for longer was left by a process of an earlier version, or by a machine that went down.
 _LONGEST_EMPTY = 10.0  # seconds
 _LONGEST = 512  # bytes
-# Process id, host, and when the process began, which locks of earlier versions lack.
-_HOLDER = re.compile(r"(\d{1,20}) ([\w.:-]{1,255})(?: (\d{1,20}))?", re.ASCII)
+# Process id, host, when the process began, and where its id counts; locks of earlier versions lack the last two.
+_HOLDER = re.compile(r"(\d{1,20}) ([\w.:-]{1,255})(?: (\d{1,20}))?(?: (\d{1,20}))?", re.ASCII)
 
 
 def this_process() -> str:
-    """Return the name of this process as the owner of a lock: process id, host, and when the process began."""
+    """Return the name of this process as the owner of a lock: process id, host, when it began, where its id counts."""
     return _name_of(os.getpid())
 
 
 @functools.cache
 def _name_of(pid: int) -> str:
-    return " ".join(filter(None, [str(pid), _host(), process_start(pid)]))
+    start = process_start(pid)
+    return " ".join(filter(None, [str(pid), _host(), start, start and id_space()]))
 
 
 def _host() -> str:
@@ -120,10 +121,15 @@ def _is_left_empty(path: Path) -> bool:
 
 
 def _is_dead(holder: str) -> bool:
-    """Whether a process of this host has ended. Another process may have its id by now."""
+    """Whether a process of this host has ended. Another process may have its id by now.
+
+    Of a process in another container nothing can be said, although the host may have the same name.
+    """
     found = _HOLDER.fullmatch(holder)
     # Only on POSIX systems can a process be looked up without disturbing it.
     if found is None or found[2] != _host() or os.name != "posix":
+        return False
+    if found[4] is not None and found[4] != id_space():
         return False
     try:
         os.kill(int(found[1]), 0)

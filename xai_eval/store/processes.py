@@ -1,4 +1,4 @@
-"""When a process began, which tells it from a later process that has the same id."""
+"""When a process began, which tells it from a later process with the same id, and where its id counts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def process_start(pid: int) -> str:
         return ""
     # A process that has ended is listed until its parent asks how.
     return _ENDED_START if fields[_STATE] in _ENDED else fields[_START].decode("ascii", "replace")
+
+
+def id_space() -> str:
+    """Return digits that differ where the same process has another id, such as in two containers; empty if unknown."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
 
 
 def has_another_start(pid: int, start: str | None) -> bool:

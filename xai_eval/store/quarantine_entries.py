@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xai_eval.disk.door import read_bytes
-from xai_eval.disk.files import accessible, exists, write_file
+from xai_eval.disk.files import accessible, exists, remove_temporaries, write_file
 from xai_eval.disk.strict_toml import MOST_TOML_BYTES
 from xai_eval.errors import UsageError
 from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, entries_of, this_day
@@ -36,6 +36,7 @@ def add_entries(folder: Path, keys: Sequence[str], entry: Quarantine, longest: i
     whole = b"\n".join(filter(None, [content.rstrip(b"\n") + b"\n" if content.strip() else b"", added]))
     entries_of(whole, path, today, longest)  # what could not be read again is not written
     write_file(path, whole)
+    remove_temporaries(folder, [QUARANTINE_FILE])
 
 
 def _refuse_over(expires: datetime.date, today: datetime.date) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.disk.files import accessible, exists, read_json, write_file
+from xai_eval.disk.files import accessible, exists, read_json, remove_temporaries, write_file
 from xai_eval.disk.typed import read_as
 from xai_eval.errors import StorageError
 
@@ -63,3 +63,4 @@ def add_rejections(folder: Path, rejections: Iterable[Rejection]) -> None:
     write_file(
         folder / REJECTIONS_FILE, f"{json.dumps([dataclasses.asdict(each) for each in every], indent=1)}\n".encode()
     )
+    remove_temporaries(folder, [REJECTIONS_FILE])

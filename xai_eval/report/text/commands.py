@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ MODELS = ("scenes:", "torchvision:", "places365:", "timm:", "hf:", "open_clip:",
 MOST_NAMES = 2_000
 # What to type for a single case that is not named.
 ACCEPT_ONE = "xai-eval accept CASE --reason ..."
+_TYPED_IN: ContextVar[Path | None] = ContextVar("the folder in which commands are typed", default=None)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,20 @@ class Folders:
 
 
 USUAL = Folders()
+
+
+@contextlib.contextmanager
+def typed_in(folder: Path) -> Iterator[None]:
+    """Let commands be for somebody in `folder`, also where code of a user changed or removed the working directory."""
+    before = _TYPED_IN.set(folder)
+    try:
+        yield
+    finally:
+        _TYPED_IN.reset(before)
+
+
+def _here() -> Path:
+    return _TYPED_IN.get() or Path.cwd()
 
 
 def accept_command(key: str, results: Path, golden: Path) -> str:
@@ -118,7 +135,7 @@ def _folders(results: Path, golden: Path) -> list[str]:
 def _usual() -> Folders:
     """Return the folders that a command in the working directory uses without options."""
     try:
-        settings = load_settings()
+        settings = load_settings(_here())
     except XaiEvalError:  # Then no command works, and each says why.
         return USUAL
     return Folders(_short(settings.reports), _short(settings.golden))
@@ -126,6 +143,6 @@ def _usual() -> Folders:
 
 def _short(path: Path) -> Path:
     """Return the path relative to the working directory, if it is inside it."""
-    here = Path.cwd()
+    here = _here()
     whole = here / path
     return whole.relative_to(here) if whole.is_relative_to(here) else whole
