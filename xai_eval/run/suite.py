@@ -71,7 +71,9 @@ class Request:
     def words(self) -> str:
         """The request as text for people."""
         given = {"model": self.model, "images": self.images, **self.params}
-        return ", ".join([self.task, *(f"{name} {value}" for name, value in given.items() if value is not None)])
+        return ", ".join(
+            [self.task, *(f"{name} {_words(value)}" for name, value in given.items() if value is not None)]
+        )
 
     def failed(self, error: XaiEvalError) -> XaiEvalError:
         """Return an error with the place in the file before its text."""
@@ -101,6 +103,15 @@ def requests_of(entries: Iterable[Entry], settings: Settings) -> list[Request]:
             places = " and ".join(dict.fromkeys(filter(None, (first.where, second.where))))
             raise UsageError(f"{places + ': ' if places else ''}asked for twice: {second.words}. Leave one out.")
     return requests
+
+
+def _words(value: object) -> object:
+    """Return what a parameter is set to as people write it: lists without brackets, mappings as key=value."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_words(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return value
 
 
 def _asked(request: Request) -> tuple[object, ...]:

@@ -35,9 +35,9 @@ def badness(verdict: Verdict) -> tuple[bool, int, int, float]:
     return not verdict.failed, _ORDER.index(verdict.state), -(verdict.severity or 0), -verdict.excess
 
 
-def state_word(state: State) -> str:
+def state_word(state: str) -> str:
     """Return the state as people read it: a case without a golden is *new*."""
-    return "new" if state is State.MISSING else str(state)
+    return "new" if state == State.MISSING else str(state)
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
