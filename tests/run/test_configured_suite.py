@@ -237,6 +237,7 @@ def test_tests_of_a_suite_are_told_which_images_were_left_out(tmp_path):
     assert not plan.complete
 
 
+@pytest.mark.slow
 def test_a_set_that_one_entry_uses_whole_is_no_selection_although_another_names_one_image(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
