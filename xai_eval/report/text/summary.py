@@ -203,11 +203,11 @@ def not_judged_sentences(run_findings: RunFindings) -> list[str]:
     found, by_task = [], run_findings.not_tried
     if run_findings.left_out:
         left_out = _were(run_findings.left_out, "golden")
-        found.append(f"{left_out} not judged, because the run used only a part of their images")
+        found.append(f"{left_out} not judged, because the run used only a part of the images")
     if by_task:
         every = ", ".join(f"{number} of {task}" for task, number in by_task.items())
         found.append(
-            f"{_were(sum(by_task.values()), 'golden')} not judged, because the run did not try their tasks, models or "
+            f"{_were(sum(by_task.values()), 'golden')} not judged, because the run did not try all tasks, models and "
             f"images: {every}. `xai-eval check --complete` fails for such goldens"
         )
     return found
