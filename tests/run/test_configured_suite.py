@@ -249,3 +249,10 @@ def test_a_set_that_one_entry_uses_whole_is_no_selection_although_another_names_
     for suite, complete in (([whole, one], True), ([one], False)):
         tests = Suite(settings(suite=suite))
         assert tests.compute(tests.cases[-1]).complete is complete
+
+
+def test_a_request_is_told_as_people_write_it():
+    (request,) = requests(entry("lime_search", models=["scenes:objects"], grid={"num_samples": [500, 1000]}))
+    assert request.words == "lime_search, model scenes:objects, grid num_samples=500,1000"
+    (request,) = requests(entry(methods=["gradcam", "layercam"]))
+    assert request.words == "cams, methods gradcam layercam"

@@ -106,12 +106,14 @@ def requests_of(entries: Iterable[Entry], settings: Settings) -> list[Request]:
 
 
 def _words(value: object) -> object:
-    """Return what a parameter is set to as people write it: lists without brackets, mappings as key=value."""
+    """Return a value of a parameter as the command line takes it: `gradcam layercam`, or `num_samples=500,1000`."""
     if isinstance(value, Mapping):
-        return " ".join(f"{name}={_words(each)}" for name, each in value.items())
-    if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
-    return value
+        return " ".join(f"{name}={_joined(each, ',')}" for name, each in value.items())
+    return _joined(value, " ")
+
+
+def _joined(value: object, separator: str) -> object:
+    return separator.join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _asked(request: Request) -> tuple[object, ...]:

@@ -219,8 +219,8 @@ def left_by_prune(run_findings: RunFindings) -> list[str]:
     if not left:
         return []
     return [
-        f"{_were(left, 'golden')} kept, because the run did not try all tasks, models and images. If you no longer want "
-        "one of them, delete its folder: `xai-eval check --complete` names them"
+        f"{_were(left, 'golden')} kept, because the run did not try all tasks, models and images. If you no longer "
+        "want one of them, delete its folder: `xai-eval check --complete` names them"
     ]
 
 
