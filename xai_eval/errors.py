@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 _LONGEST_NAME = 200
 _MOST_TOLD = 12  # of known names; a model spec has so many forms
+_LONGEST_LINE = 200  # characters of a line of somebody else's error
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")  # torch prints parts of its errors in bold
 
 
 class XaiEvalError(Exception):
@@ -75,13 +78,24 @@ class TooManyOpenFiles(XaiEvalError):
 
 
 def error_line(error: BaseException) -> str:
-    """Return the type and the first line of an exception; only the type if it has no text, or fails to make one."""
+    """Return the type and the first line of an exception; only the type if it has no text, or fails to make one.
+
+    A first line that ends in a colon is only a heading, such as that of torch above the weights that do not fit a
+    model, so the two lines below it are returned as well.
+    """
     try:
         text = str(error)
     except Exception:  # its class may be code of a user
         text = ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    lines = [line.strip() for line in _COLOUR.sub("", text).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    below = "; ".join(_cut(line) for line in lines[1:3]) if lines[0].endswith(":") else ""
+    return " ".join(filter(None, [f"{type(error).__name__}: {lines[0][:_LONGEST_LINE]}", below]))
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..."
 
 
 def _short(name: str) -> str:

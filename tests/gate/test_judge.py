@@ -40,7 +40,7 @@ def test_another_class_is_a_conclusion_and_leads_the_verdict():
     assert verdict.state is State.DRIFT
     assert verdict.severity is Severity.CONCLUSION
     assert verdict.sentence.startswith(
-        "Predicted class changed (conclusion): it was flamingo (130) and is crane (130) now"
+        "Predicted class changed (conclusion): class 130 was called flamingo and is called crane now"
     )
     assert [f.severity for f in verdict.findings] == sorted((f.severity for f in verdict.findings), reverse=True)
 

@@ -39,3 +39,12 @@ def test_a_value_without_a_model_is_called_unused_in_words_about_tests():
     verdicts = judge_all(values("test_a.py::test_one/map"), goldens)
     (sentence,) = [each.sentence for each in verdicts if each.state is State.UNUSED]
     assert sentence.startswith("No test of the run checked this case.")
+
+
+def test_a_golden_outside_of_the_selection_is_not_sent_to_prune_which_keeps_it():
+    obtained, left_out = make_result(input="photos/a.png"), make_result(input="photos/b.png")
+    goldens = {each.case.key: each for each in (obtained, left_out)}
+    verdicts = judge_all({obtained.case.key: obtained}, goldens, selections=["photos"], complete=True)
+    (sentence,) = [each.sentence for each in verdicts if each.state is State.UNUSED]
+    assert "Run the whole suite with all images again" in sentence
+    assert "prune" not in sentence

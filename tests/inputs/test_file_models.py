@@ -188,6 +188,9 @@ def test_a_missing_factory_suggests_the_nearest(tmp_path: Path) -> None:
             r"f\(\) raised RuntimeError: no weights",
         ),
         ("def f(): raise SystemExit(0)", InputUnavailable, "raised SystemExit"),
+        # The first line of torch names only the class of the model; which weights do not fit stands below it.
+        ("def f():\n    Net(2).load_state_dict({})", InputUnavailable, r"loading state_dict for Net: Missing key\(s\)"),
+        ("def f(): raise RuntimeError('\\x1b[1mbold\\x1b[0m text')", InputUnavailable, "RuntimeError: bold text"),
         ("def f(): return nn.Flatten(2)", ModelMisbehaves, r"shape \(1, 3, 50176\)"),
         ("def f(): return nn.Linear(7, 2)", ModelMisbehaves, ":f fails on a batch of shape"),
         ("def f(:", InputUnavailable, "raised SyntaxError"),

@@ -179,6 +179,14 @@ def test_specs_without_usable_images_are_refused(
         load_images(str(tmp_path / spec))
 
 
+@pytest.mark.parametrize(
+    ("spec", "meant"), [("scene:3", "scenes:3"), ("Scenes", "scenes"), ("photograph", "photographs")]
+)
+def test_a_misspelt_bundled_set_is_suggested(spec: str, meant: str) -> None:
+    with pytest.raises(InputUnavailable, match=rf"Did you mean {meant}\?"):
+        load_images(spec)
+
+
 @pytest.mark.parametrize("spec", [".", "deep", "deep/b.png", "*/*.png", "**/*.png", "with_masks"])
 def test_a_folder_that_cannot_be_listed_is_named_and_never_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str

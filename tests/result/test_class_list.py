@@ -12,6 +12,7 @@ from xai_eval.gate.changes import ChangeKind
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
 from xai_eval.result.class_list import CLASS_LIST, class_list
+from xai_eval.result.fields import Label
 
 NAMES = tuple(f"class {index}" for index in range(1000))
 IDS = tuple(f"n{index:08}" for index in range(1000))
@@ -26,7 +27,7 @@ def result(names, ids=None):
 def test_a_renamed_class_is_told_with_its_place_and_fails_nothing():
     verdict = judge(result(("crane", *NAMES[1:134], "heron", *NAMES[135:])), result(("crane", *NAMES[1:])))
     (change,) = verdict.changes
-    assert verdict.state is State.OK and "another at 134" in verdict.sentence
+    assert verdict.state is State.OK and "another class at index 134" in verdict.sentence
     assert (change.what, change.kind) == (CLASS_LIST, ChangeKind.PARAMETER)
 
 
@@ -34,7 +35,7 @@ def test_a_renamed_class_is_told_with_its_place_and_fails_nothing():
     ("now", "told"),
     [
         (result(NAMES[:-1]), "1000 classes"),
-        (result(tuple(reversed(NAMES))), "another at 0, 1, 2, 3, 4 and 995 more"),
+        (result(tuple(reversed(NAMES))), "another class at index 0, 1, 2, 3, 4 and 995 more"),
         (result(NAMES, IDS), "1000 classes (935fd08c)"),
     ],
     ids=["one less", "another order", "with ids"],
@@ -67,3 +68,9 @@ def test_a_golden_may_claim_anything(claim):
         golden, provenance=dataclasses.replace(golden.provenance, parameters={CLASS_LIST: claim})
     )
     assert judge(result(NAMES), golden).state is State.OK
+
+
+def test_a_class_of_another_name_is_not_told_as_another_class():
+    (difference,) = Label("4", 4).differences(Label("class 4", 4))
+    (statement,) = difference.statements
+    assert statement.sentence == "class 4 was called class 4 and is called 4 now"

@@ -8,6 +8,8 @@ from PIL import Image
 
 from xai_eval import load_images
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.run.kept import NOTHING_KEPT
+from xai_eval.run.run_plans import planned_record
 from xai_eval.run.suite import completed, plan_all, requests_of
 from xai_eval.run.suite_cases import Suite
 from xai_eval.settings.settings import Entry, Settings
@@ -233,3 +235,24 @@ def test_tests_of_a_suite_are_told_which_images_were_left_out(tmp_path):
         assert len(Suite(given).cases) == 1
     (plan,) = plan_all(requests(entry(images=[str(photos)])))
     assert not plan.complete
+
+
+@pytest.mark.slow
+def test_a_set_that_one_entry_uses_whole_is_no_selection_although_another_names_one_image(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (40, 30)).save(photos / name)
+    whole, one = entry(images=[str(photos)]), entry("lime", images=[str(photos / "a.png")], num_samples=10, seeds=1)
+    assert planned_record(plan_all(requests(whole, one)), NOTHING_KEPT).selections == ()
+    assert planned_record(plan_all(requests(one)), NOTHING_KEPT).selections == ("photos",)
+    for suite, complete in (([whole, one], True), ([one], False)):
+        tests = Suite(settings(suite=suite))
+        assert tests.compute(tests.cases[-1]).complete is complete
+
+
+def test_a_request_is_told_as_people_write_it():
+    (request,) = requests(entry("lime_search", models=["scenes:objects"], grid={"num_samples": [500, 1000]}))
+    assert request.words == "lime_search, model scenes:objects, grid num_samples=500,1000"
+    (request,) = requests(entry(methods=["gradcam", "layercam"]))
+    assert request.words == "cams, methods gradcam layercam"

@@ -80,7 +80,7 @@ def test_log_shows_the_history_oldest_first(accepted, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == make_result().case.key
     assert lines[1].endswith("  Mira Lund  looked at it")
-    assert lines[2].startswith("    verdict at that time: missing: This case has no golden")
+    assert lines[2].startswith("    verdict at that time: new: This case has no golden")
     assert lines[3].endswith("  Mira Lund  the new torch is right")
     assert lines[4].startswith("    verdict at that time: drift evidence: Grad-CAM changed (evidence): ")
 

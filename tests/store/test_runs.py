@@ -49,11 +49,18 @@ def test_a_document_that_is_no_record_is_refused(folder, text):
 
 
 def test_a_record_that_cannot_be_looked_at_is_not_missing(folder, monkeypatch):
-    with pytest.raises(InputUnavailable, match="holds no run"):
+    with pytest.raises(InputUnavailable, match=r"holds no run.*Run `xai-eval run --out .*nowhere` first"):
         RunRecord.load(folder / "nowhere")
     forbid(monkeypatch, folder)
     with pytest.raises(StorageError, match="permission is denied"):
         RunRecord.load(folder)
+
+
+def test_goldens_in_the_place_of_a_run_are_told_as_such(tmp_path):
+    result = make_result()
+    result.save(tmp_path / result.case.key)
+    with pytest.raises(InputUnavailable, match=r"holds no run.*There are goldens in it.*name the folder of a run"):
+        RunRecord.load(tmp_path)
 
 
 def test_cases_that_cannot_be_listed_are_not_missing(tmp_path, monkeypatch):

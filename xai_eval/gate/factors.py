@@ -93,8 +93,11 @@ def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:
 
 
 def _holds_here(fixed: Sequence[Change]) -> str:
-    found = "Computed again here, the case matches its golden: if it drifted, the cause is not on this machine."
-    return f"{found} {_elsewhere(fixed)}" if fixed else found
+    found = (
+        "Computed again here, the case matches its golden. If the run drifted, the cause is not on this machine, or "
+        "code, weights or files have changed since the run: run again."
+    )
+    return f"{found} What the run recorded as changed: {'; '.join(map(str, fixed))}." if fixed else found
 
 
 def _not_tried(single: Sequence[Trial]) -> str:

@@ -15,7 +15,7 @@ from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
 from xai_eval.gate.movement import Movement
 from xai_eval.gate.noise_in_use import noise_in_use
-from xai_eval.gate.pairing import is_whole_set, pair_results, scope_of, set_name
+from xai_eval.gate.pairing import Scope, is_whole_set, pair_results, scope_of, set_name
 from xai_eval.gate.processes import in_shards
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
 from xai_eval.gate.renamed_in_sets import Member, set_with_new_names
@@ -237,7 +237,7 @@ def judge_all(
     if complete:
         asked |= {key for key, golden in goldens.items() if golden.case.repeatable}
     unused = [
-        Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case, tried=scope_of(g.case) in measured))
+        Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case, _tried(g.case, measured, selections)))
         for k, g in goldens.items()
         if k in asked and k not in used and k not in errors
     ]
@@ -305,11 +305,16 @@ def _readable(results: Mapping[str, Result], errors: Collection[str]) -> dict[st
     return {key: result for key, result in results.items() if key not in errors}
 
 
-def _unused_reason(case: Case, *, tried: bool) -> str:
+def _tried(case: Case, measured: Collection[Scope], selections: Sequence[str]) -> bool:
+    """Whether a run would have obtained a case: it tried its task, model and parameters, and all images of its set."""
+    return scope_of(case) in measured and not among(case, selections)
+
+
+def _unused_reason(case: Case, tried: bool) -> str:
     if not tried:
         return (
-            "The run did not try this case, although a complete run was asked for. Run the whole suite again; if the "
-            "case is no longer wanted, delete the folder of its golden."
+            "The run did not try this case, although a complete run was asked for. Run the whole suite with all images "
+            "again; if the case is no longer wanted, delete the folder of its golden."
         )
     if case.repeatable:
         return (

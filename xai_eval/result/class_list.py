@@ -64,7 +64,7 @@ def described(found: Mapping[str, Any], other: Mapping[str, Any] | None = None) 
     if not places:
         return text
     more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
-    return f"{text}, another at {', '.join(map(str, places[:_NAMED]))}{more}"
+    return f"{text}, another class at index {', '.join(map(str, places[:_NAMED]))}{more}"
 
 
 def listed_alike(found: Mapping[str, Any], other: Mapping[str, Any], place: int) -> bool:

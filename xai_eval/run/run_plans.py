@@ -38,7 +38,7 @@ def run(
         StorageError: the folder cannot be written, or it has a `results` folder that no run of xai_eval wrote.
     """
     started = time.monotonic()
-    record = _record(plans, kept)
+    record = planned_record(plans, kept)
     folder.remove_results(keep=kept.keys)
     folder.save_record(record)
     try:
@@ -84,13 +84,14 @@ def _by_model(plans: Sequence[Plan]) -> list[int]:
     return sorted(range(len(plans)), key=lambda position: first[plans[position].model])
 
 
-def _record(plans: Sequence[Plan], kept: Kept) -> RunRecord:
+def planned_record(plans: Sequence[Plan], kept: Kept) -> RunRecord:
+    """Return the record of a run before anything is computed; `kept` are results of an interrupted run."""
     return RunRecord(
         tasks=tuple(dict.fromkeys(p.task for p in plans)),
         models=tuple(dict.fromkeys(p.model for p in plans)),
         inputs=tuple(dict.fromkeys(p.inputs for p in plans)),
         planned=sum(p.count for p in plans),
-        selections=tuple(dict.fromkeys(p.inputs for p in plans if not p.complete)),
+        selections=_selections(plans),
         requests=_numbered(plans),
         versions=kept.provenance.versions if kept.provenance else {"python": platform.python_version()},
         device=kept.provenance.device if kept.provenance else "cpu",
@@ -98,6 +99,16 @@ def _record(plans: Sequence[Plan], kept: Kept) -> RunRecord:
         when=now(),
         **vars(checkout_of(Path.cwd())),
     )
+
+
+def _selections(plans: Sequence[Plan]) -> tuple[str, ...]:
+    """Return the image sets of which the run used only a part.
+
+    A set that one entry of a suite uses whole is none, although another entry names a single image of it: else nobody
+    would be told of the golden of an image that was removed from the set.
+    """
+    whole = {plan.inputs for plan in plans if plan.complete}
+    return tuple(dict.fromkeys(plan.inputs for plan in plans if plan.inputs not in whole))
 
 
 def _numbered(plans: Sequence[Plan]) -> dict[str, Mapping[str, Any]]:

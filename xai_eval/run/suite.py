@@ -71,7 +71,9 @@ class Request:
     def words(self) -> str:
         """The request as text for people."""
         given = {"model": self.model, "images": self.images, **self.params}
-        return ", ".join([self.task, *(f"{name} {value}" for name, value in given.items() if value is not None)])
+        return ", ".join(
+            [self.task, *(f"{name} {_words(value)}" for name, value in given.items() if value is not None)]
+        )
 
     def failed(self, error: XaiEvalError) -> XaiEvalError:
         """Return an error with the place in the file before its text."""
@@ -101,6 +103,17 @@ def requests_of(entries: Iterable[Entry], settings: Settings) -> list[Request]:
             places = " and ".join(dict.fromkeys(filter(None, (first.where, second.where))))
             raise UsageError(f"{places + ': ' if places else ''}asked for twice: {second.words}. Leave one out.")
     return requests
+
+
+def _words(value: object) -> object:
+    """Return a value of a parameter as the command line takes it: `gradcam layercam`, or `num_samples=500,1000`."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_joined(each, ',')}" for name, each in value.items())
+    return _joined(value, " ")
+
+
+def _joined(value: object, separator: str) -> object:
+    return separator.join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _asked(request: Request) -> tuple[object, ...]:

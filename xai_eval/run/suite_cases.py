@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,8 +80,8 @@ class Suite:
         self._whole: dict[int, Computed] = {}
         # Each test computes its case in the process that runs it: pytest-xdist has workers of its own.
         own = dataclasses.replace(settings, engine=IN_THIS_PROCESS)
-        requests = requests_of([completed(each, own) for each in own.suite], own)
-        self.cases = tuple(_named([case for request in requests for case in self._cases(request)]))
+        self._requests = requests_of([completed(each, own) for each in own.suite], own)
+        self.cases = tuple(_named([case for request in self._requests for case in self._cases(request)]))
 
     def compute(self, case: SuiteCase) -> Computed:
         """Compute a case: of an image alone, or together with all others if its task sums up the whole set.
@@ -129,7 +130,14 @@ class Suite:
         return dataclasses.replace(images, images=chosen, complete=False)
 
     def _complete(self, request: Request) -> bool:
-        return bool(getattr(self._inputs.images(request), "complete", True))
+        """Whether the suite uses all of a set: by this request, or by another one, as for a run of the command line."""
+        images = self._inputs.images(request)
+        return bool(getattr(images, "complete", True)) or images.name in self._complete_sets
+
+    @functools.cached_property
+    def _complete_sets(self) -> set[str]:
+        every = (self._inputs.images(request) for request in self._requests)
+        return {images.name for images in every if getattr(images, "complete", True)}
 
 
 def _computed(plan: Plan, complete: bool) -> Computed:

@@ -88,10 +88,7 @@ class RunRecord:
         with accessible(path):
             present = exists(path)
         if not present:
-            raise InputUnavailable(
-                f"{folder} holds no run: {path} is missing. Run `{command('run', (), option('--out', str(folder)))}` "
-                "first."
-            )
+            raise InputUnavailable(f"{folder} holds no run: {path} is missing. {_how_to_get_a_run(folder)}")
         try:
             with accessible(path):
                 document = read_json(path)
@@ -105,6 +102,13 @@ class RunRecord:
             return _checked(record)
         except ValueError as error:
             raise StorageError(f"{path} is truncated or not a record of a run ({error}). Run again.") from error
+
+
+def _how_to_get_a_run(folder: Path) -> str:
+    """Say what to do where no run is. A run into a folder of goldens or of results would be refused."""
+    if any(folder.glob(f"*/*/{RESULT_FILE}")):
+        return "There are goldens in it, or results alone: name the folder of a run in its place, such as reports."
+    return f"Run `{command('run', (), option('--out', str(folder)))}` first."
 
 
 def _checked(record: RunRecord) -> RunRecord:

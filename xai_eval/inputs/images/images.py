@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import hashlib
 import os
@@ -148,11 +149,19 @@ def _file(spec: str, path: Path, upright: bool) -> ImageSet:
     if not path.exists():
         raise InputUnavailable(
             f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
-            f"{', '.join(_NAMED)}. Check the path."
+            f"{', '.join(_NAMED)}. {_advice(spec)}"
         )
     name = name_below(path, path.parent)
     image = read_image(path, name, name, upright=upright)
     return ImageSet(name_of_folder(path.resolve().parent), (image,), complete=False)
+
+
+def _advice(spec: str) -> str:
+    name, colon, rest = spec.partition(":")
+    close = difflib.get_close_matches(
+        name[:_SHOWN].lower(), [each for each in _NAMED if ":" not in each], n=1, cutoff=0.7
+    )
+    return f"Did you mean {close[0]}{colon}{rest}?" if close else "Check the path."
 
 
 def _glob(spec: str, pattern: Path, upright: bool) -> ImageSet:

@@ -147,7 +147,7 @@ def _guarded(call: Callable[[], Any], where: str, folder: Path) -> Any:
         pointer = _pointer_near(folder)
         if pointer:
             raise InputUnavailable(f"{pointer_sentence(pointer)} ({what}.)") from error
-        advice = _about_folder(error) or "Run the file by itself to see the whole trace."
+        advice = _about_folder(error) or "Call it in Python by itself to see the whole trace."
         raise InputUnavailable(f"{what}. {advice}") from error
 
 

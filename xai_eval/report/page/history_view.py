@@ -146,7 +146,7 @@ def history_view(verdict: Verdict, history: Sequence[Acceptance], rejected: str 
 
 def _accepted(entry: Acceptance) -> Entry:
     known = bool(entry.measure) and not math.isnan(entry.excess)
-    state = " ".join(filter(None, ["new" if entry.state == "missing" else entry.state, entry.severity]))
+    state = " ".join(filter(None, [state_word(entry.state), entry.severity]))
     who = entry.who or "somebody"
     excess = entry.excess if known else None
     return Entry(

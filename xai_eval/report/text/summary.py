@@ -35,9 +35,9 @@ def badness(verdict: Verdict) -> tuple[bool, int, int, float]:
     return not verdict.failed, _ORDER.index(verdict.state), -(verdict.severity or 0), -verdict.excess
 
 
-def state_word(state: State) -> str:
+def state_word(state: str) -> str:
     """Return the state as people read it: a case without a golden is *new*."""
-    return "new" if state is State.MISSING else str(state)
+    return "new" if state == State.MISSING else str(state)
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
@@ -203,11 +203,11 @@ def not_judged_sentences(run_findings: RunFindings) -> list[str]:
     found, by_task = [], run_findings.not_tried
     if run_findings.left_out:
         left_out = _were(run_findings.left_out, "golden")
-        found.append(f"{left_out} not judged, because the run used only a part of their images")
+        found.append(f"{left_out} not judged, because the run used only a part of the images")
     if by_task:
         every = ", ".join(f"{number} of {task}" for task, number in by_task.items())
         found.append(
-            f"{_were(sum(by_task.values()), 'golden')} not judged, because the run did not try their tasks, models or "
+            f"{_were(sum(by_task.values()), 'golden')} not judged, because the run did not try all tasks, models and "
             f"images: {every}. `xai-eval check --complete` fails for such goldens"
         )
     return found
@@ -219,8 +219,8 @@ def left_by_prune(run_findings: RunFindings) -> list[str]:
     if not left:
         return []
     return [
-        f"{_were(left, 'golden')} kept, because the run did not try all tasks, models and images. If you want no more "
-        "of one of these, delete the folders of its goldens: `xai-eval check --complete` names them"
+        f"{_were(left, 'golden')} kept, because the run did not try all tasks, models and images. If you no longer "
+        "want one of them, delete its folder: `xai-eval check --complete` names them"
     ]
 
 

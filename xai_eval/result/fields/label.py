@@ -54,4 +54,9 @@ class Label(Field):
         yield Difference("label", float(not same), 0.0, self._statements(golden))
 
     def _statements(self, golden: Label) -> Iterator[Statement]:
-        yield Statement(Severity.CONCLUSION, "label", f"it was {golden} and is {self} now")
+        if self.index is not None and self.index == golden.index:
+            # Only the name is another one: "it was class 4 (4) and is 4 (4) now" would read like another class.
+            sentence = f"class {self.index} was called {golden.text} and is called {self.text} now"
+        else:
+            sentence = f"it was {golden} and is {self} now"
+        yield Statement(Severity.CONCLUSION, "label", sentence)

@@ -77,7 +77,7 @@ def dissect(request: Request) -> Iterator[Labelled]:
     plan = request.plan
     first = observe_first_images(plan)
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
-        say(f"{note}.")
+        say(f"dissection: {note}.")
     _check_methods(request, first)
     checkpoints = Checkpoints.of(plan.key({**_environment(request), "canary": observations_digest(first)}))
     with progress(len(plan.probe), plan.probe.name, "image") as advance:
