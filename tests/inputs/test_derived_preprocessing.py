@@ -296,6 +296,11 @@ def test_a_random_preprocessing_is_refused(prepare: Any) -> None:
         as_preprocessing(prepare)
 
 
+def test_numbers_that_are_none_are_not_called_random() -> None:
+    with pytest.raises(UsageError, match="gives NaN for an image; expected numbers"):
+        as_preprocessing(lambda image: torch.full((3, 8, 8), float("nan")))
+
+
 def test_random_states_are_left_as_they_were() -> None:
     random.seed(3), np.random.seed(3), torch.manual_seed(3)
     expected = random.random(), np.random.rand(), torch.rand(()).item()

@@ -113,6 +113,12 @@ def test_code_of_a_model_is_not_run(save: Callable[..., Path]) -> None:
         load_model(f"hf:{folder}")
 
 
+def test_a_configuration_of_a_billion_labels_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "resnet", "num_labels": 1000000000}')
+    with pytest.raises(InputUnavailable, match=r"num_labels 1,000,000,000; expected at most 1,000,000\. Correct"):
+        load_model(f"hf:{tmp_path}")
+
+
 def test_a_model_without_its_processor(save: Callable[..., Path]) -> None:
     folder = save(vit(), PROCESSORS["vit"][1]())
     (folder / "preprocessor_config.json").unlink()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from xai_eval.errors import InputUnavailable, UsageError, error_line
+from xai_eval.disk.files import read_json
+from xai_eval.errors import InputUnavailable, StorageError, UsageError, error_line
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.reading import OutputKind
@@ -15,6 +17,7 @@ from xai_eval.inputs.paths import given_path, readable
 
 # This share of the labels must have the name of their ImageNet class among their synonyms. A few classes were renamed.
 _IMAGENET_SHARE = 0.9
+_MOST_LABELS = 1_000_000
 _WITHOUT_CLASSIFIER = (
     "It was saved without a classifier: train one and save it, or choose a model for image classification. To explain "
     "its features themselves: --output embedding --similar-to IMAGE."
@@ -68,6 +71,7 @@ def _place(rest: str) -> tuple[str, str, str | None]:
     folder = given_path(rest)
     with readable(folder):
         if folder.is_dir():
+            _require_few_labels(folder)
             return str(folder), f"hf:{folder.resolve().name}", None
     place, _, revision = rest.partition("@")
     if place.startswith((".", "~")) or Path(place).is_absolute():
@@ -75,6 +79,24 @@ def _place(rest: str) -> tuple[str, str, str | None]:
             f"hf:{rest}: the folder {folder} does not exist; expected one that save_pretrained wrote. Check the path."
         )
     return place, f"hf:{rest}", revision or None
+
+
+def _require_few_labels(folder: Path) -> None:
+    """Check a number for which transformers makes that many names, which takes 10 GB for a thousand millions of them.
+
+    Raises:
+        InputUnavailable: it is too large. What else is wrong with the file, transformers says.
+    """
+    try:
+        config = read_json(folder / "config.json")
+    except (OSError, ValueError, StorageError):
+        return
+    labels = config.get("num_labels") if isinstance(config, Mapping) else None
+    if isinstance(labels, int) and labels > _MOST_LABELS:
+        raise InputUnavailable(
+            f"{folder / 'config.json'} has num_labels {labels:,}; expected at most {_MOST_LABELS:,}. Correct it, or "
+            "get the folder again."
+        )
 
 
 def _module(transformers: Any, place: str, name: str, revision: str | None, encodes: bool) -> Any:

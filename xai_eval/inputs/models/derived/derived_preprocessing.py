@@ -201,6 +201,11 @@ def _check_repeatable(given: Callable[[Image.Image], Any]) -> None:
     drawn = draws_random_numbers(given, image)
     with random_state_kept():
         first = prepared(given, image)
+        if torch.isnan(first).any():  # NaN differs from itself, which is not the fault of random steps
+            raise UsageError(
+                f"the preprocessing {name_of(given)} gives NaN for an image; expected numbers. Check what it divides "
+                "by, and its mean."
+            )
         for _ in range(_TRIES if drawn else 1):
             again = prepared(given, image)
             if again.shape != first.shape or not torch.equal(first, again):
