@@ -26,6 +26,12 @@ def brightness(subject, *, sign: int = 1, layers: Literal["all", "none"] = "all"
 MEASURING = ("run", "calibrate", "explain-drift")
 
 
+@pytest.fixture(autouse=True)
+def usual_terminal(monkeypatch):
+    """Help breaks its lines at the width of the terminal, also within words that have hyphens."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
 def lines_of_help(capsys, *words):
     with pytest.raises(SystemExit) as stop:
         main([*words, "--help"])
