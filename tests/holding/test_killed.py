@@ -13,16 +13,15 @@ import random
 import resource
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.sharedctypes import Synchronized
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import pytest
+from counted_kills import kill, moments
 from PIL import Image
 from synthetic import blob, make_result
 
@@ -113,52 +112,14 @@ def accept_all(place: Place) -> None:
     accept(judge_run(place.run, place.goldens), place.goldens, [], everything=True, reason="new")
 
 
-# The calls by which Python changes files, or lets go of them. Whoever is killed between two of them leaves what whoever
-# is killed at any other moment leaves.
-CHANGES_FILES = {"open", "write", "flush", "fsync", "close", "replace", "rename", "unlink", "mkdir", "rmdir", "flock"}
-
-
-def moments(work: Callable[[Place], None], place: Place) -> list[int]:
-    """Seeded moments, spread over the work: before which of its calls that change files it is killed."""
-    calls = _FORK.Value("q", 0)
-    assert _exit_code(work, place, calls, last=None) == 0
-    dice = random.Random(7)
-    return [int((number + dice.random()) / KILLS * calls.value) for number in range(KILLS)]
-
-
-def kill(work: Callable[[Place], None], place: Place, moment: int) -> None:
-    """Do the work in a process of its own, which is killed at that moment."""
-    assert _exit_code(work, place, _FORK.Value("q", 0), moment) == -signal.SIGKILL
-
-
-def _exit_code(work: Callable[[Place], None], place: Place, calls: Synchronized[int], last: int | None) -> int | None:
-    def counted() -> None:
-        process = os.getpid()
-
-        def count(_: FrameType, event: str, called: object) -> None:
-            if event != "c_call" or getattr(called, "__name__", "") not in CHANGES_FILES or os.getpid() != process:
-                return
-            if calls.value == last:
-                os.kill(process, signal.SIGKILL)
-            calls.value += 1
-
-        sys.setprofile(count)
-        work(place)
-
-    child = _FORK.Process(target=counted)
-    child.start()
-    child.join()
-    return child.exitcode
-
-
 def test_a_killed_accept_leaves_each_golden_as_it_was_or_new_and_the_next_one_goes_on(places: Iterator[Place]) -> None:
     template = next(places)
     obtain(template, 1)
     prepared = copies(template, template.run.parent / "accepting")
     changed = 0
-    for moment in moments(*judged_before(next(prepared))):
+    for moment in moments(judged_before(next(prepared))[0], KILLS):
         work, place = judged_before(next(prepared))
-        kill(work, place, moment)
+        kill(work, moment)
         states = place.judge()
         for number in range(CASES):
             case = result(number, 0).case
@@ -176,11 +137,11 @@ def test_a_killed_accept_leaves_each_golden_as_it_was_or_new_and_the_next_one_go
     assert 0 < changed < KILLS * CASES
 
 
-def judged_before(place: Place) -> tuple[Callable[[Place], None], Place]:
+def judged_before(place: Place) -> tuple[Callable[[], None], Place]:
     """Return what only accepts, so that it is writing whenever it is killed."""
     judged = judge_run(place.run, place.goldens)
 
-    def work(place: Place) -> None:
+    def work() -> None:
         accept(judged, place.goldens, [], everything=True, reason="new")
 
     return work, place
@@ -200,9 +161,9 @@ def test_a_killed_run_never_passes_for_a_whole_one_and_the_next_one_repairs(
     places: Iterator[Place], work: Callable[[Place], None]
 ) -> None:
     incomplete = 0
-    for moment in moments(work, next(places)):
+    for moment in moments(partial(work, next(places)), KILLS):
         place = next(places)
-        kill(work, place, moment)
+        kill(partial(work, place), moment)
         judged = judge_run(place.run, place.goldens)
         versions = [version(read) for read in judged.results.values()]
         if judged.gap or judged.broken:
