@@ -13,8 +13,7 @@ import xai_eval
 from xai_eval.tasks import all_tasks, attribution_results
 from xai_eval.tasks.cam_results import LIBRARIES
 from xai_eval.tasks.dissection import passes
-from xai_eval.tasks.image import image_task
-from xai_eval.tasks.image import environment
+from xai_eval.tasks.image import environment, image_task
 from xai_eval.tasks.image.environment import library_versions
 from xai_eval.tasks.lime import lime_results as lime
 
