@@ -40,7 +40,7 @@ pytest_plugins = [
 ]
 
 WORKERS = 2
-FAULTS = "tests/faults/"
+FAULTS = "tests/faults/test_faults.py"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -75,7 +75,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            # The pairs of the catalogue of faults share nothing, and are too many for one worker.
+            # The pairs of the catalogue of faults share little, and are too many for one worker.
             return nodeid if file.startswith(FAULTS) else file
 
     # In the order of collection, see above.

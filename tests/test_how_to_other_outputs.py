@@ -102,8 +102,8 @@ def corners(fields):
 
 def test_one_box_of_a_detector_is_explained(place):
     usual, of_tree, of_box, by_lime = commands("file:nets.py:detector")
-    found = answer(load_model("file:nets.py:detector"))[0]
-    names = load_model("file:nets.py:detector").class_names
+    detector = load_model("file:nets.py:detector")
+    found, names = answer(detector)[0], detector.class_names
     assert names[0] == "__background__" and len(names) == 13
 
     def expected(index):

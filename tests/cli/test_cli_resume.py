@@ -257,7 +257,7 @@ def explain(place, monkeypatch):
     Path("mine.py").write_text(OWN_MAP)
 
     def start(task):
-        given = ["run", task, "--images", "scenes:2", "--quiet", *SUMMED_UP[task][0]]
+        given = ["run", task, "--model", "file:nets.py:net", "--images", "scenes:2", "--quiet", *SUMMED_UP[task][0]]
         return lambda *options: main([*given, *options])
 
     return start
@@ -307,7 +307,7 @@ def test_a_changed_explainer_of_the_user_is_noticed(explain, capsys):
 
 
 TOLERANT = """
-models = "scenes:objects"
+models = "file:nets.py:net"
 images = "scenes:2"
 device = "cpu"
 

@@ -109,8 +109,6 @@ def test_a_pull_request_is_compared_with_its_target_and_another_build_with_nothi
 def test_the_commands_of_a_workflow_pass_and_then_fail_at_a_drift(empty):
     """Those of one workflow; that the others have the same is tested above."""
     main(["init", "--ci", "github"])
-    main(["run", "--quiet"])
-    main(["accept", "--all", "--reason", "first"])
     _, run, check = commands_of("github", WORKFLOWS["github"].read_text())
     folder = Path(sys.executable).parent
 
@@ -118,11 +116,12 @@ def test_the_commands_of_a_workflow_pass_and_then_fail_at_a_drift(empty):
         environment = {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", **variables}
         return subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True)
 
+    assert shell(run).returncode == 0, "cases without a golden are left to the check"
+    main(["accept", "--all", "--reason", "first"])
     git = "git -c user.name=x -c user.email=x"
     shell(f"git init -q -b main && git add golden xai_eval.toml && {git} commit -q -m x")
     shell("git update-ref refs/remotes/origin/main HEAD")
     target = {TARGETS["github"][0]: "main"}
-    assert [shell(run).returncode, shell(check).returncode] == [0, 0]
     compared = shell(check, **target)
     assert compared.returncode == 0 and "0 goldens, 0 settings and 0 values of the quarantine differ" in compared.stdout
     Path("xai_eval.toml").write_text(Path("xai_eval.toml").read_text().replace("scenes:objects", "scenes:places"))

@@ -136,7 +136,7 @@ TIMM = (
     ),
     Row(
         "maxvit_pico",
-        timm.timm_net("maxvit_pico_rw_256", 256),
+        timm.timm_net("maxvit_pico_rw_256", 256, embed_dim=(32, 32, 64, 128)),
         "stages.3.blocks.1.attn_grid.norm1",
         channels_last,
         size=256,
@@ -153,11 +153,11 @@ TIMM = (
     Row("convnextv2_atto", timm.timm_net("convnextv2_atto"), "stages.3.blocks.1", slow=True),
     Row("nest_tiny", timm.timm_net("nest_tiny", img_size=64), "levels.2.pool", slow=True),
     Row("twins_svt_small", timm.timm_net("twins_svt_small", img_size=64), "blocks.3.3.norm1", tokens(2, 2), slow=True),
-    Row("sequencer2d_s", timm.timm_net("sequencer2d_s"), "norm", channels_last, slow=True),
+    Row("sequencer2d_s", timm.timm_net("sequencer2d_s", layers=(1, 1, 2, 1)), "norm", channels_last, slow=True),
     Row("focalnet_tiny_srf", timm.timm_net("focalnet_tiny_srf"), "norm", slow=True),
     Row(
         "davit_tiny",
-        timm.timm_net("davit_tiny"),
+        timm.timm_net("davit_tiny", embed_dims=(24, 48, 96, 192)),
         "stages.3.blocks.1.norm1",  # behind a Sequential around a Sequential
         tokens(2, 2),
         layer_in_reference="stages.3.blocks.0.1.norm1",
@@ -169,10 +169,10 @@ TIMM = (
     Row("ghostnet_050", timm.timm_net("ghostnet_050"), "blocks.9.0", slow=True),
     Row(
         "crossvit_tiny",
-        timm.timm_net("crossvit_tiny_240", 240),
+        timm.timm_net("crossvit_tiny_240", 96, img_size=96, img_scale=(1.0, 1.0)),
         "blocks.2.fusion.1.norm1",
-        tokens(20, 20, 1),
-        size=240,
+        tokens(8, 8, 1),
+        size=96,
         slow=True,
     ),
 )

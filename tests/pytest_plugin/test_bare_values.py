@@ -78,8 +78,8 @@ def test_workers_and_their_groups_do_not_change_the_case(repo, few_plugins):
     only_tests(repo, marked)
     repo.runpytest("-p", "no:xdist")
     accept(repo)
-    for distribution in ("load", "loadgroup"):
-        result = repo.runpytest_subprocess("-n", "2", "--dist", distribution)
+    for workers, distribution in (("2", "load"), ("1", "loadgroup")):  # one worker gets all tests of a group
+        result = repo.runpytest_subprocess("-n", workers, "--dist", distribution)
         result.assert_outcomes(passed=3)
         result.stdout.fnmatch_lines(["3 cases: 3 ok"])
 
@@ -130,7 +130,7 @@ def test_a_value_that_a_failed_test_did_not_reach_is_not_unused(repo, monkeypatc
         (repo.path / "test_own.py").read_text().replace("def test_map", '@pytest.mark.xdist_group("g")\ndef test_map')
     )
     only_tests(repo, grouped)
-    repo.runpytest_subprocess("-n", "2", "--dist", "loadgroup").assert_outcomes(failed=1)
+    repo.runpytest_subprocess("-n", "1", "--dist", "loadgroup").assert_outcomes(failed=1)
     assert states(repo) == {"drift": 1}
     monkeypatch.delenv("MOVED")
     only_tests(repo, ONE)

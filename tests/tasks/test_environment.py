@@ -13,7 +13,7 @@ import xai_eval
 from xai_eval.tasks import all_tasks, attribution_results
 from xai_eval.tasks.cam_results import LIBRARIES
 from xai_eval.tasks.dissection import passes
-from xai_eval.tasks.image import image_task
+from xai_eval.tasks.image import environment, image_task
 from xai_eval.tasks.image.environment import library_versions
 from xai_eval.tasks.lime import lime_results as lime
 
@@ -62,7 +62,9 @@ def uninstalled(monkeypatch):
 
         monkeypatch.setattr(importlib.metadata, "version", visible)
 
-    return hide
+    environment._version.cache_clear()
+    yield hide
+    environment._version.cache_clear()
 
 
 def test_versions_are_those_of_the_installed_distributions():

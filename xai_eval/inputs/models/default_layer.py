@@ -235,9 +235,10 @@ def _exchanges(traced: TracedPass, earlier: _Layer, later: _Layer) -> bool:
 def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[Call]:
     """Yield the calls of layers that may be explained, the last first; of those that return the same tensor, one."""
     modules = dict(parts.named_modules())
-    outside = (call for call in found.calls if call.name not in found.inside_attention)
+    outside = [call for call in found.calls if call.name not in found.inside_attention]
     # grad-cam explains no model without any parameter.
-    usable = [call for call in outside if _holds_parameters(parts) and _holds_weights(modules[call.name])]
+    explainable = outside if _holds_parameters(parts) else []
+    usable = [call for call in explainable if _holds_weights(modules[call.name])]
     for call in reversed(usable):
         same = [other for other in usable if other.output is call.output and other.version == call.version]
         # A module may hand on, much later, what another one returned, such as a block that returns several scales.
@@ -251,7 +252,7 @@ def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[Call]:
 
 
 def _holds_parameters(module: nn.Module) -> bool:
-    return bool(parameters_of(module))
+    return any(parameters_of(part, recurse=False) for part in module.modules())
 
 
 def _holds_weights(module: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import platform
@@ -40,8 +41,9 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+@functools.cache
 def _version(name: str) -> str:
-    """Return the installed version of a distribution.
+    """Return the installed version of a distribution; cached, because to read it takes milliseconds for each result.
 
     If no such distribution is installed, its module is asked. That happens in a source tree, and for libraries that are
     distributed under several names, such as OpenCV.
