@@ -415,10 +415,10 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    from xai_eval.gate.accept import accept
+    from xai_eval.gate.accept import accept, matching_goldens
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.report.text.accepted import accepted_lines
     from xai_eval.report.text.release import release_sentence
-    from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens, options.settings.policy)
@@ -432,9 +432,8 @@ def _accept(options: argparse.Namespace) -> int:
         bulk=options.bulk,
         upgrade=release_sentence(release) if release and options.all else "",
     )
-    told = (f"accepted {key}" for key in accepted)
-    end = f"{count(len(accepted), 'golden')} changed in {options.golden}: commit that folder"
-    answer([*told, end if accepted else end.split(":")[0]])
+    matching = matching_goldens(judged, options.case, accepted)
+    answer(accepted_lines(accepted, matching, options.golden, judged.record.when))
     return EXIT_OK
 
 
