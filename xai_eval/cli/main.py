@@ -279,7 +279,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from xai_eval.cli.against import review_with_images, reviewed
     from xai_eval.gate.judge_run import judge_run
-    from xai_eval.report.text.commands import Folders
+    from xai_eval.report.text.commands import folders_to_accept
     from xai_eval.report.text.github_actions import report_to_github
 
     goldens = _goldens(options)
@@ -287,9 +287,8 @@ def _check(options: argparse.Namespace) -> int:
     suite = {entry.task for entry in options.settings.suite} if options.complete else None
     judge = partial(judge_run, options.results, goldens, options.settings.policy, complete=suite)
     judged, told = _judge_and_report(options.results, goldens.folder, judge)
-    report_to_github(
-        judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
-    )
+    where = folders_to_accept(judged, options.results, goldens.folder)
+    report_to_github(judged.verdicts, told if isinstance(told, Path) else None, where)
     code = _print_verdicts(judged, options, told, review=review)
     if review is not None and not options.json:
         answer(review_with_images(review, options.against, options.results))
@@ -358,7 +357,7 @@ def _print_verdicts(
     `failing` names the states that fail the command; if it is None, every state but ok does. `review` is added to the
     JSON document.
     """
-    from xai_eval.report.text.commands import Folders
+    from xai_eval.report.text.commands import folders_to_accept
     from xai_eval.report.text.outcome import advice_lines, outcome_line
     from xai_eval.report.text.summary import explain_line, summary_lines
     from xai_eval.report.text.verdicts import verdicts_stream
@@ -373,11 +372,12 @@ def _print_verdicts(
         answer_json(document)
     else:
         # Commands that accept a result or find a cause need goldens, which two runs that are compared may not have.
-        where = Folders(page.parent, options.golden) if isinstance(page, Path) and options.command != "diff" else None
+        results = page.parent if isinstance(page, Path) and options.command != "diff" else None
+        where = folders_to_accept(judged, results, options.golden) if results else None
         lines = summary_lines(judged.verdicts, judged.run_findings, where)
         lines.append(outcome_line(judged.verdicts, judged.run_findings, code))
-        if where:
-            lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
+        if results:
+            lines += explain_line(judged.verdicts, judged.record.requests, results, options.golden)
         lines += [f"page: {page}"] if isinstance(page, Path) else []
         lines += advice_lines(judged.run_findings)
         answer(lines)

@@ -108,8 +108,17 @@ def new_advice(verdicts: Sequence[Verdict], where: Folders | None, reference: st
         return Advice(told)
     if lone or len(new) <= _NAMED:
         command = accept_cases_command(new, where, "first goldens", everything=lone)
-        return Advice(f"{told} Look at {where.page}, then:", command)
+        return Advice(f"{told}{_only_a_part(where, len(verdicts))} Look at {where.page}, then:", command)
     return Advice(f"{told} Look at {where.page}, then accept each case that is right:", ACCEPT_ONE)
+
+
+def _only_a_part(where: Folders, measured: int) -> str:
+    """Say that the run left out tests or images, so that others may have no golden, either."""
+    return (
+        f" The run left out tests or images: this is about the {count(measured, 'case')} measured."
+        if where.part
+        else ""
+    )
 
 
 def unwatched_advice(verdicts: Sequence[Verdict], where: Folders | None) -> Advice | None:
