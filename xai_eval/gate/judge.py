@@ -26,7 +26,7 @@ from xai_eval.gate.spelling import counterpart, respelt, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, movements, origin_of, stage_findings
 from xai_eval.gate.tied_choices import without_tied_choices
 from xai_eval.gate.unsteady import unsteady
-from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
+from xai_eval.gate.unwatched import emptied, in_other_order, unwatched_parts, watched
 from xai_eval.gate.upgrades import (
     Upgrade,
     another_model,
@@ -143,7 +143,8 @@ def _judged(
     lacking = emptied(obtained, golden)
     if lacking:
         return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
-    ok = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(pair)}{comparable.sentence}"
+    notes = f"{written_otherwise(pair)}{comparable.sentence}{in_other_order(obtained, golden)}"
+    ok = f"{_ok_sentence(origin, changes, upgrade)}{notes}"
     reason = " ".join(filter(None, [ok, images.sentence if images else ""]))
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
