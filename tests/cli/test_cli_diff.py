@@ -1,5 +1,6 @@
 """`diff OLD NEW` answers on one screen, on a page and as JSON. Needs no torch."""
 
+import dataclasses
 import json
 import shutil
 
@@ -93,3 +94,15 @@ def test_a_history_of_goldens_is_not_told_of_two_runs(runs, monkeypatch, without
     assert "a golden of its own" not in (runs / "page" / "index.html").read_text()
     main(["check", "new"])
     assert "a golden of its own" in (runs / "new" / "index.html").read_text()
+
+
+def test_what_only_one_run_has_is_told_without_advice_on_goldens(runs, capsys):
+    lime = dataclasses.replace(make_result("a.jpg"), case=dataclasses.replace(make_result("a.jpg").case, task="lime"))
+    write_run(runs / "more", make_result("a.jpg"), make_result("b.jpg"), lime)
+    write_run(runs / "other", make_result("a.jpg"), make_result("c.jpg"))
+    assert main(["diff", "more", "other"]) == 1
+    told = capsys.readouterr().out
+    assert "Only more has this case, so there is nothing to compare it with: run it for other as well." in told
+    assert "NEW: 1 case has no result in more, so nothing is compared (cams/photos-c-jpg-" in told
+    assert "1 result in more had nothing to be compared with" in told and "(1 of lime)" in told
+    assert not any(advised in told for advised in ("--complete", "prune", "accept"))

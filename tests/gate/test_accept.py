@@ -404,3 +404,23 @@ def test_history_is_plain_json(tmp_path, goldens):
     (entry,) = json.loads((place / HISTORY_FILE).read_text())
     assert entry["reason"] == "because"
     assert entry["result"] == make_result().condensed().digest
+
+
+def test_accepting_what_is_golden_already_says_why_nothing_changed(tmp_path, goldens, capsys):
+    run = write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg"))
+    asked = ["--results", str(run), "--golden", str(goldens.folder), "--reason", "looked"]
+    a, b = (make_result(name).case.key for name in ("a.jpg", "b.jpg"))
+    assert main(["accept", "a.jpg", *asked]) == 0
+    assert f"1 result matches its golden already: {a}" not in capsys.readouterr().out
+    assert main(["accept", "--all", *asked]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == [f"accepted {b}", f"1 result matches its golden already: {a}"]
+    assert main(["accept", "--all", *asked]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"2 results match their goldens already: {a}, {b}"
+    assert told[1].startswith(
+        f"0 goldens changed in {goldens.folder}. A golden is replaced only by a result that differs"
+    )
+    assert len(read_history(goldens.folder / a)) == 1
+    assert main(["accept", "c.jpg", *asked]) == 2
+    assert "unknown case 'c.jpg'" in capsys.readouterr().err

@@ -74,6 +74,7 @@ _VALUES: tuple[tuple[str, tuple[str | int, ...], Any, str], ...] = (
     ("golden", ("stages", 0, "digest"), None, "stages[0].digest is null"),
     ("golden", ("stages", 1, "shape"), "12", "stages[1].shape is the text"),
     ("golden", ("stages", 1, "amplification"), "NaN of it", "stages[1].amplification"),
+    ("golden", ("stages", 1, "bits"), "8", "stages[1].bits is the text"),
     ("golden", ("arrays_sha256",), 12, "arrays_sha256 is 12"),
     ("golden", ("schema",), "2", "schema '2'"),
     ("result", ("case", "input"), ["photos"], "case.input is a list of 1"),

@@ -445,6 +445,19 @@ def test_that_the_first_of_rows_of_several_widths_is_taken_is_an_assumption() ->
     assert why.startswith("assumed, because it is the first of 3 with 3 numbers each, such as members of an ensemble")
 
 
+def test_what_sets_an_output_apart_is_a_fact_beside_its_sentence() -> None:
+    def facts(one: Any, other: Any = None) -> tuple[str, str, str]:
+        read = found_reading(one, one if other is None else other, None, None, "m").facts
+        return read["entry"], read["numbers"], read["beside"]
+
+    assert facts(NUMBERS) == ("", "", "")
+    assert facts([NUMBERS, -NUMBERS, NUMBERS]) == ("0", "", "2 of 3")
+    assert facts((torch.cat([NUMBERS, NUMBERS], 1), NUMBERS)) == ("0", "", "3")
+    assert facts(NUMBERS.log_softmax(1)) == ("", "log-probabilities", "")
+    assert facts(*torch.relu(DRAWN).split(1)) == ("", "never negative", "")
+    assert facts(*nn.functional.normalize(DRAWN, dim=1).split(1)) == ("", "of length 1", "")
+
+
 def test_rows_that_are_longer_for_another_image_hold_no_classes() -> None:
     with pytest.raises(ModelMisbehaves, match="returned 3 numbers for one image of noise and 6 for another"):
         found_reading(NUMBERS, torch.cat([NUMBERS, NUMBERS], 1), None, None, "m")

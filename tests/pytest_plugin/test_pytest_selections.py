@@ -1,5 +1,6 @@
 """What the plugin makes of runs that select tests, and of goldens that no test obtains."""
 
+import shlex
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -113,3 +114,29 @@ def test_a_damaged_golden_that_no_test_obtains_fails_a_full_run(repo):
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*error: cams/x: *golden/cams/x/result.json is truncated*"])
     repo.runpytest("test_suite.py").assert_outcomes(passed=2)
+
+
+def test_after_a_selection_only_what_was_measured_is_offered(repo):
+    told = repo.runpytest("-k", "image-1 or image-2").stdout.str()
+    assert "tests that use goldens and were deselected: 8. They were not measured" in told
+    assert "The run left out tests or images: this is about the 2 cases measured." in told
+    command = next(line for line in told.splitlines() if line.startswith("NEW: ")).partition("then: ")[2]
+    assert command.startswith("xai-eval accept cams/photos-image-1-jpg-") and "--all" not in command
+    assert main(shlex.split(command)[1:]) == 0
+    assert stored(repo) == ["photos/image-1.jpg", "photos/image-2.jpg"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", ["-x", "interrupted"])
+def test_after_a_run_that_was_stopped_nothing_is_offered_because_nothing_would_be_accepted(repo, stopped):
+    if stopped == "interrupted":
+        suite = repo.path / "test_suite.py"
+        check = "    xai_golden.check("
+        stop = "    if name == 'image-1.jpg': raise KeyboardInterrupt\n"
+        suite.write_text(suite.read_text().replace(check, f"{stop}{check}"))
+    options = ["-x"] if stopped == "-x" else []
+    told = repo.runpytest(*options, no_reraise_ctrlc=True).stdout.str()
+    assert "NEW: 1 case has no golden.\n" in told and "accept --all" not in told
+    assert "did not end, because pytest was stopped: 9. Nothing of this run can be accepted: run to the end" in told
+    assert "checked no result" not in told
+    assert accept(repo) == 2 and stored(repo) == []

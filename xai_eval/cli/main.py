@@ -269,7 +269,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from xai_eval.cli.against import review_with_images, reviewed
     from xai_eval.gate.judge_run import judge_run
-    from xai_eval.report.text.commands import Folders
+    from xai_eval.report.text.commands import folders_to_accept
     from xai_eval.report.text.github_actions import report_to_github
 
     goldens = _goldens(options)
@@ -277,9 +277,8 @@ def _check(options: argparse.Namespace) -> int:
     suite = {entry.task for entry in options.settings.suite} if options.complete else None
     judge = partial(judge_run, options.results, goldens, options.settings.policy, complete=suite)
     judged, told = _judge_and_report(options.results, goldens.folder, judge)
-    report_to_github(
-        judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
-    )
+    where = folders_to_accept(judged, options.results, goldens.folder)
+    report_to_github(judged.verdicts, told if isinstance(told, Path) else None, where)
     code = _print_verdicts(judged, options, told, review=review)
     if review is not None and not options.json:
         answer(review_with_images(review, options.against, options.results))
@@ -348,7 +347,7 @@ def _print_verdicts(
     `failing` names the states that fail the command; if it is None, every state but ok does. `review` is added to the
     JSON document.
     """
-    from xai_eval.report.text.commands import Folders
+    from xai_eval.report.text.commands import folders_to_accept
     from xai_eval.report.text.outcome import advice_lines, outcome_line
     from xai_eval.report.text.summary import explain_line, summary_lines
     from xai_eval.report.text.verdicts import verdicts_stream
@@ -363,11 +362,12 @@ def _print_verdicts(
         answer_json(document)
     else:
         # Commands that accept a result or find a cause need goldens, which two runs that are compared may not have.
-        where = Folders(page.parent, options.golden) if isinstance(page, Path) and options.command != "diff" else None
+        results = page.parent if isinstance(page, Path) and options.command != "diff" else None
+        where = folders_to_accept(judged, results, options.golden) if results else None
         lines = summary_lines(judged.verdicts, judged.run_findings, where)
         lines.append(outcome_line(judged.verdicts, judged.run_findings, code))
-        if where:
-            lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
+        if results:
+            lines += explain_line(judged.verdicts, judged.record.requests, results, options.golden)
         lines += [f"page: {page}"] if isinstance(page, Path) else []
         lines += advice_lines(judged.run_findings)
         answer(lines)
@@ -405,10 +405,10 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    from xai_eval.gate.accept import accept
+    from xai_eval.gate.accept import accept, matching_goldens
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.report.text.accepted import accepted_lines
     from xai_eval.report.text.release import release_sentence
-    from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens, options.settings.policy)
@@ -422,9 +422,8 @@ def _accept(options: argparse.Namespace) -> int:
         bulk=options.bulk,
         upgrade=release_sentence(release) if release and options.all else "",
     )
-    told = (f"accepted {key}" for key in accepted)
-    end = f"{count(len(accepted), 'golden')} changed in {options.golden}: commit that folder"
-    answer([*told, end if accepted else end.split(":")[0]])
+    matching = matching_goldens(judged, options.case, accepted)
+    answer(accepted_lines(accepted, matching, options.golden, judged.record.when))
     return EXIT_OK
 
 

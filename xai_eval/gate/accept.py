@@ -69,9 +69,8 @@ def accept(
         )
     if everything:
         _require_readable(judged, "--all")
-    chosen = list(judged.results) if everything else obtained_cases(keys, judged)
     verdicts = {v.case.key: v for v in judged.verdicts}
-    accepted = [key for key in dict.fromkeys(chosen) if _differs(key, verdicts.get(key), judged)]
+    accepted = [key for key in _chosen(judged, keys) if _differs(key, verdicts.get(key), judged)]
     if len(accepted) > BULK_ABOVE and not bulk:
         raise UsageError(
             f"{len(accepted)} goldens would change at once, more than {BULK_ABOVE}, and nobody looks at so many "
@@ -83,6 +82,19 @@ def accept(
             lambda key: goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key), upgrade)),
         )
     return accepted
+
+
+def matching_goldens(judged: Judged, keys: Sequence[str], accepted: Sequence[str]) -> list[str]:
+    """Return the results among those chosen by `keys` (none: all) that `accept` left alone: they match their goldens.
+
+    `judged` and `keys` are those given to `accept`, and `accepted` is what it returned.
+    """
+    changed = set(accepted)
+    return [key for key in _chosen(judged, keys) if key not in changed]
+
+
+def _chosen(judged: Judged, keys: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(obtained_cases(keys, judged) if keys else judged.results))
 
 
 def _each(keys: Sequence[str], store: Callable[[str], object]) -> None:

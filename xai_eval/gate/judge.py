@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.beside import is_beside
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
+from xai_eval.gate.earlier_notes import in_other_words, with_facts
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
 from xai_eval.gate.movement import Movement
 from xai_eval.gate.noise_in_use import noise_in_use
@@ -26,7 +27,7 @@ from xai_eval.gate.spelling import counterpart, respelt, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, movements, origin_of, stage_findings
 from xai_eval.gate.tied_choices import without_tied_choices
 from xai_eval.gate.unsteady import unsteady
-from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
+from xai_eval.gate.unwatched import emptied, in_other_order, unwatched_parts, watched
 from xai_eval.gate.upgrades import (
     Upgrade,
     another_model,
@@ -118,6 +119,8 @@ def _judged(
     reason = _another_experiment(obtained, golden, changes, policy, images)
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
+    obtained, golden = with_facts(obtained, golden)
+    words = in_other_words(obtained, golden)
     pair = respelt(obtained, golden)
     comparable = without_tied_choices(pair.obtained, pair.golden)
     obtained, golden = comparable.obtained, comparable.golden
@@ -143,7 +146,8 @@ def _judged(
     lacking = emptied(obtained, golden)
     if lacking:
         return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
-    ok = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(pair)}{comparable.sentence}"
+    notes = f"{written_otherwise(pair)}{words}{comparable.sentence}{in_other_order(obtained, golden)}"
+    ok = f"{_ok_sentence(origin, changes, upgrade)}{notes}"
     reason = " ".join(filter(None, [ok, images.sentence if images else ""]))
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade

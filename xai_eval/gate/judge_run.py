@@ -34,6 +34,11 @@ from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 _ADVISED = 20
 # A verdict on an incomplete run has one of these in place of the name of an input.
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the reference run"
+# What is said of a case that only one of two compared runs has: nothing is to be accepted or deleted.
+_IN_ONE_RUN = {
+    State.MISSING: "Only {now} has this case, so there is nothing to compare it with: run it for {was} as well.",
+    State.UNUSED: "Only {was} has this case, so there is nothing to compare it with: run it for {now} as well.",
+}
 
 
 @dataclass(frozen=True)
@@ -182,11 +187,24 @@ def judge_by_run(folder: Path, reference_folder: Path, policy: Policy = DEFAULT_
     reference = RunFolder(reference_folder)
     record = reference.record()
     judged = _with_gap(judge_results(folder, Goldens(reference.results, open_result), policy, as_release=True))
+    judged = _between_runs(judged, folder, reference_folder)
     gap = _gap(record, reference.measured())
     if not gap:
         return judged
     verdict = _failure(record, _REFERENCE_RUN, f"{gap} in {reference_folder}: run it again.")
     return dataclasses.replace(judged, verdicts=[verdict, *judged.verdicts])
+
+
+def _between_runs(judged: Judged, folder: Path, reference: Path) -> Judged:
+    """Say of cases that only one of two runs has what fits two runs, in place of what fits goldens."""
+    verdicts = [
+        dataclasses.replace(each, reason=_IN_ONE_RUN[each.state].format(now=folder, was=reference))
+        if each.state in _IN_ONE_RUN
+        else each
+        for each in judged.verdicts
+    ]
+    findings = dataclasses.replace(judged.run_findings, reference=str(reference))
+    return dataclasses.replace(judged, verdicts=verdicts, run_findings=findings)
 
 
 def _judge(

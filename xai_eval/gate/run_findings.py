@@ -34,6 +34,7 @@ class RunFindings:
             fails a run.
         covered: number of cases in which no shift over many cases was looked for, because their weights changed on
             record. `release` covers them.
+        reference: the folder of the run whose results were compared with, if these were no goldens; empty otherwise.
     """
 
     systemic: tuple[Systemic, ...] = ()
@@ -44,6 +45,7 @@ class RunFindings:
     not_tried: Mapping[str, int] = field(default_factory=dict)
     release: Release | None = None
     covered: int = 0
+    reference: str = ""
 
     @property
     def failed(self) -> bool:

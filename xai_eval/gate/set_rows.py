@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def _short(name: str) -> str:
 def _field(now: Field | None, was: Field, names: Mapping[str, str]) -> Field:
     if isinstance(was, Table) and isinstance(now, Table):
         return _table(now, was, names)
-    return Document(_renamed(was.content, names)) if isinstance(was, Document) else was
+    return dataclasses.replace(was, content=_renamed(was.content, names)) if isinstance(was, Document) else was
 
 
 def _table(now: Table, was: Table, names: Mapping[str, str]) -> Table:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from xai_eval.gate.movement import LEAST_SHARE
 from xai_eval.gate.same_layers import LAYER, held, renamed_layers, same_layer, with_layers_of_now
@@ -99,6 +100,9 @@ def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> 
         if not (isinstance(value, Document) and isinstance(now, Document)):
             return value
         content = {names.get(key, key): each for key, each in value.content.items()}
+        facts = {names.get(key, key): each for key, each in value.facts.items()}
+        if same_scores:
+            facts = _at_the_same_entry(facts, now.facts)
         texts = content.get(_OUTPUT), now.content.get(_OUTPUT)
         if same_scores and _ENTRY.sub("", str(texts[0])) == _ENTRY.sub("", str(texts[1])):
             content = {key: texts[1] if key == _OUTPUT else each for key, each in content.items()}
@@ -106,11 +110,20 @@ def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> 
             content = {key: now.content[key] if key == _BY_A_PASS else each for key, each in content.items()}
         if listed and name == _ABOUT_THE_MODEL and _as_many_classes(content, now.content):
             content = {key: now.content[key] if key == _CLASSES else each for key, each in content.items()}
-        return value if content == value.content else dataclasses.replace(value, content=content)
+        same = content == value.content and facts == value.facts
+        return value if same else dataclasses.replace(value, content=content, facts=facts)
 
     if not names and not same_scores and not listed:
         return golden
     return dataclasses.replace(golden, fields={name: told(name, each) for name, each in golden.fields.items()})
+
+
+def _at_the_same_entry(facts: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts of a golden with logits at the entry at which they stand now."""
+    was, obtained = facts.get(_OUTPUT), now.get(_OUTPUT)
+    if not (isinstance(was, Mapping) and isinstance(obtained, Mapping) and "entry" in obtained):
+        return facts
+    return {**facts, _OUTPUT: {**was, "entry": obtained["entry"]}}
 
 
 def _as_many_classes(content: Mapping[str, object], now: Mapping[str, object]) -> bool:

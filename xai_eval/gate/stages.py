@@ -21,6 +21,8 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Noise
 
 _MEASURES, _TARGET = Stage(StageKind.MEASURES), Stage(StageKind.TARGET)
+# By their significant bits, the types to which numbers are rounded.
+_HALVES = {8: "bfloat16", 11: "float16"}
 # Fields that are made with the explained class, which alone has a stage.
 _OF_TARGET = frozenset({"classes", "explained", "intended", "predicted"})
 
@@ -189,11 +191,13 @@ def stage_findings(
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own)
         most *= _leeway(obtained, golden, shift.stage, equal)
         most = most if own else _at_most(shift.stage, most, equal, on_cpu=on_cpu)
+        rounded = "" if own else _rounded(obtained, golden, shift.stage)
+        most = 0.0 if rounded else most
         if shift.change > most:
             amount = f" by {share(shift.change)}" if math.isfinite(shift.change) else ""
             sentence = (
-                f"the {stage_words(shift.stage)} changed{amount} (at most {share(most)} is allowed), although every "
-                "field is within its tolerance"
+                f"the {stage_words(shift.stage)} changed{amount} (at most {share(most)} is allowed{rounded}), although "
+                "every field is within its tolerance"
             )
             return (Finding("stages", Severity.NUMBERS, str(shift.stage), sentence, _finite(shift.change), most),)
     return ()
@@ -304,8 +308,23 @@ def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
 
 def _limit(obtained: Result, golden: Result, stage: Stage, equal: EqualStages, *, on_cpu: bool) -> float:
     """Return how far a stage may move."""
+    if _rounded(obtained, golden, stage):
+        return 0.0
     usual = rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, golden, stage, equal)
     return _at_most(stage, usual, equal, on_cpu=on_cpu)
+
+
+def _rounded(obtained: Result, golden: Result, stage: Stage) -> str:
+    """Say that all numbers of a stage have fewer significant bits than those of the golden; empty if they have not.
+
+    That is no rounding of the last digits, as other processors do it, however little it changes: a step computes in
+    half precision now.
+    """
+    now, was = obtained.stages.get(stage), golden.stages.get(stage)
+    if now is None or was is None or not now.coarser_than(was):
+        return ""
+    kind = _HALVES[now.bits]
+    return f", because all its numbers are rounded to {now.bits} significant bits now, as {kind} has them"
 
 
 def _at_most(stage: Stage, usual: float, equal: EqualStages, *, on_cpu: bool) -> float:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_eval.result.fields import Extensible, Field, Table
+from xai_eval.result.fields.table_order import in_order_of, other_order
+from xai_eval.result.naming import title
 from xai_eval.result.result import Result
 
 _ROW = "row"
@@ -56,9 +58,10 @@ def emptied(obtained: Result, golden: Result) -> str:
 
 
 def watched(now: Field, was: Field) -> Field:
-    """Return the field without the parts that its golden, of the same kind, lacks: only the rest is compared."""
+    """Return the field as it is compared: without the parts that its golden, of the same kind, lacks, in its order."""
     if not isinstance(now, Extensible):
         return now
+    now = _ordered(now, was)
     parts, rows = _added_parts(now, was), _added_rows(now, was)
     if rows and isinstance(now, Table):
         now = now.without_rows(rows)
@@ -71,6 +74,18 @@ def watched_pairs(obtained: Result, golden: Result) -> Iterator[tuple[str, Field
         was = golden.fields.get(name)
         if was is not None and was.kind == now.kind:
             yield name, watched(now, was), was
+
+
+def in_other_order(obtained: Result, golden: Result) -> str:
+    """Say which tables have their columns or rows in another order than the golden, with a space before it."""
+    told = [
+        f"the {' and '.join(parts)} of {title(name)}"
+        for name, now in obtained.fields.items()
+        if isinstance(now, Table) and isinstance(was := golden.fields.get(name), Table) and was.kind == now.kind
+        for parts in [other_order(now, was)]
+        if parts
+    ]
+    return f" In another order than in the golden, and compared by name: {', '.join(told)}." if told else ""
 
 
 def counted(parts: Iterable[Unwatched]) -> list[tuple[Unwatched, int]]:
@@ -94,10 +109,15 @@ def _stages(obtained: Result, golden: Result) -> Iterator[Unwatched]:
 def _added(now: Field, was: Field) -> list[Unwatched]:
     if not isinstance(now, Extensible):
         return []
+    now = _ordered(now, was)
     return [
         *(Unwatched(now.part, name) for name in _added_parts(now, was)),
         *(Unwatched(_ROW, name) for name in _added_rows(now, was)),
     ]
+
+
+def _ordered(now: Extensible, was: Field) -> Extensible:
+    return in_order_of(now, was) if isinstance(now, Table) and isinstance(was, Table) and was.kind == now.kind else now
 
 
 def _added_parts(now: Extensible, was: Field) -> list[str]:

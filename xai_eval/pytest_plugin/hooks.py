@@ -194,7 +194,9 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     """Remember that tests with goldens were deselected, so that their goldens are not reported as unused."""
     left_out = [item for item in items if "xai_golden" in getattr(item, "fixturenames", ())]
     if left_out:
-        _session(left_out[0].config).partial = True
+        state = _session(left_out[0].config)
+        state.partial = True
+        state.deselected += len(left_out)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: pytest's own wrapper turns a failure into an xfail

@@ -25,7 +25,7 @@ from xai_eval.media.terminal import line
 from xai_eval.pytest_plugin.bare_result import input_of, test_id
 from xai_eval.pytest_plugin.shown import fail, skip, usage_error
 from xai_eval.report.earlier_report import remove_earlier_report
-from xai_eval.report.text.commands import Folders, accept_command, explain_command, to_fill_in, typed_in
+from xai_eval.report.text.commands import accept_command, explain_command, folders_to_accept, to_fill_in, typed_in
 from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.head import head
 from xai_eval.report.text.outcome import advice_lines
@@ -43,6 +43,8 @@ from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
 # Options of pytest that leave tests out without telling which.
 _LEAVING_OUT = ("ignore", "ignore_glob", "lf")
+# Attributes that list tests, in which workers of pytest-xdist are joined.
+_LISTS = ("selected", "required", "ended", "failed", "cut_short")
 Failure = tuple[str, str]
 _ELSEWHERE = (
     "a case was checked in another process than that of the tests, where its verdict is lost. Let it return what it "
@@ -68,6 +70,8 @@ class GoldenSession:
         partial: whether tests with goldens were left out, so that nothing can be said of unused goldens.
         selected: ids of the tests that use goldens.
         required: those of them that are not marked `real` or `gpu`, so that they must run everywhere.
+        ended: those of them that came to their end, in whatever way; the others were left when pytest was stopped.
+        deselected: number of tests that use goldens and were deselected.
         failed: those of them that failed.
         cut_short: what the inputs of the values of these begin with: those that a test did not reach are not unused.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
@@ -94,6 +98,8 @@ class GoldenSession:
     partial: bool = False
     selected: list[str] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    deselected: int = 0
     failed: list[str] = field(default_factory=list)
     cut_short: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
@@ -188,10 +194,13 @@ class GoldenSession:
         """Note how a phase of a test ended. A test that saw a failing verdict has to fail, in whatever way."""
         if report.when == "call":
             self.outcomes[item.nodeid] = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        uses_goldens = "xai_golden" in getattr(item, "fixturenames", ())
+        if uses_goldens and report.when == "teardown":
+            self.ended.append(item.nodeid)
         if not report.failed:
             return
         self.failed.append(item.nodeid)
-        if "xai_golden" in getattr(item, "fixturenames", ()):
+        if uses_goldens:
             self.cut_short.append(input_of(test_id(item)))
 
     @property
@@ -251,7 +260,7 @@ class GoldenSession:
 
     def handover(self) -> str:
         """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
-        names = ("partial", "selected", "required", "failed", "cut_short", "failing", "checked", "known_parts")
+        names = ("partial", "deselected", *_LISTS, "failing", "checked", "known_parts")
         # How the other tests ended, of which there may be thousands, is not needed.
         outcomes = {nodeid: self._outcome(nodeid) for nodeid, _ in self._hidden.values()}
         state = {**{name: getattr(self, name) for name in names}, "outcomes": outcomes}
@@ -262,9 +271,10 @@ class GoldenSession:
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
         self.elsewhere[0] |= other["elsewhere"]
+        self.deselected = max(self.deselected, other["deselected"])  # every worker leaves out the same tests
         self.failing |= {key: (nodeid, message) for key, (nodeid, message) in other["failing"].items()}
         self.outcomes |= other["outcomes"]
-        for name in ("selected", "required", "failed", "cut_short"):
+        for name in _LISTS:
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
         for task, fields in other["known_parts"].items():
@@ -316,7 +326,8 @@ class GoldenSession:
         from xai_eval.report.write import write_report
 
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
-        report_to_github(judged.verdicts, self.page, self._where)
+        where = folders_to_accept(judged, self.folder.path, self.goldens.folder)
+        report_to_github(judged.verdicts, self.page, where)
         systemic = [_failure("systemic", each.what, line(each.sentence)) for each in judged.run_findings.systemic]
         # Verdicts that no test reported for its own case, so that a run never passes with a verdict that fails.
         lonely = [v for v in judged.verdicts if v.failed and v.case.key not in self.failing]
@@ -364,9 +375,7 @@ class GoldenSession:
         lines += [
             f"{nodeid} {self._outcome(nodeid)}, although its verdict fails" for nodeid, _ in self._hidden.values()
         ]
-        if self._idle:
-            advice = "Nothing of this run can be accepted: repair these tests, or run without them (--deselect TEST)"
-            lines.append(f"tests that use goldens but checked no result: {len(self._idle)}. {advice}")
+        lines += self._left_out()
         if self.judged and self.page:
             requests = self.record.requests
             lines += explain_line(self.judged.verdicts, requests, self.folder.path, self.goldens.folder)
@@ -375,11 +384,28 @@ class GoldenSession:
 
     def _told(self, judged: Judged) -> list[str]:
         outcome = head(worst_first(judged.verdicts), judged.run_findings).outcome
-        return [*summary_lines(judged.verdicts, judged.run_findings, self._where), outcome]
+        where = folders_to_accept(judged, self.folder.path, self.goldens.folder)
+        return [*summary_lines(judged.verdicts, judged.run_findings, where), outcome]
 
-    @property
-    def _where(self) -> Folders:
-        return Folders(self.folder.path, self.goldens.folder)
+    def _left_out(self) -> list[str]:
+        """Say how many tests that use goldens checked nothing, why, and what to do."""
+        idle, ended = self._idle, set(self.ended)
+        stopped = sum(nodeid not in ended for nodeid in idle)
+        none = "Nothing of this run can be accepted"
+        told = [
+            (self.deselected, "tests that use goldens and were deselected", "They were not measured"),
+            (
+                stopped,
+                "tests that use goldens and did not end, because pytest was stopped",
+                f"{none}: run to the end (without -x), or only the tests that you want (-k)",
+            ),
+            (
+                len(idle) - stopped,
+                "tests that use goldens but checked no result",
+                f"{none}: repair these tests, or run without them (--deselect TEST)",
+            ),
+        ]
+        return [f"{what}: {number}. {advice}" for number, what, advice in told if number]
 
 
 def is_strict(config: pytest.Config) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from dataclasses import dataclass
@@ -10,9 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.result.significant_bits import FINE, are_fine, significant_bits
+
 SKETCH_SIZE = 64
 _SEED = 20240101
 _CHUNK = 2**18
+# Of more elements, hardly any has a bucket of the sketch alone.
+_MOST_LONE = 512
 # No array may move by more than this many times the usual limit, however much it amplifies rounding: the limit of a map
 # on a CPU is then 1 %, which is half of what its field allows.
 MOST_AMPLIFIED = 50.0
@@ -31,6 +36,8 @@ class Fingerprint:
         meaning: digest of the content without how it is written, if it can be written in several ways. Two contents
             with one meaning are the same.
         amplification: how many times as much as its inputs an array moves, measured when it was computed; at least 1.
+        bits: to how many significant bits all numbers of an array are rounded, see `significant_bits`; 0 if that is not
+            known, or not recorded, as by earlier versions.
     """
 
     digest: str
@@ -38,6 +45,7 @@ class Fingerprint:
     sketch: NDArray[np.float32] | None = None
     meaning: str = ""
     amplification: float = 1.0
+    bits: int = 0
 
     def __post_init__(self) -> None:
         # A shorter sketch, which a stored file may hold, would be compared with every part of a whole one.
@@ -59,6 +67,23 @@ class Fingerprint:
         if change == 0.0:
             return BELOW_SKETCH
         return change / scale if math.isfinite(change) and scale > 0.0 else float("inf")
+
+    def coarser_than(self, other: Fingerprint) -> bool:
+        """Whether all numbers of this array are rounded to fewer significant bits than those of the other one."""
+        if not 0 < self.bits < FINE or self.digest == other.digest:
+            return False
+        return self.bits < max(other.bits, other.bits_in_sketch)
+
+    @property
+    def bits_in_sketch(self) -> int:
+        """What the sketch of a small array tells of its significant bits: a bucket of one element holds this element.
+
+        It is `FINE` if one of them shows it, and else 0. So a golden of an earlier version tells it, too.
+        """
+        size = math.prod(self.shape)
+        if self.sketch is None or not 0 < size <= _MOST_LONE:
+            return 0
+        return FINE if are_fine(self.sketch[_lone_buckets(size)]) else 0
 
     @property
     def leeway(self) -> float:
@@ -102,7 +127,19 @@ def fingerprint_array(array: NDArray[Any], amplification: float = 1.0) -> Finger
     header = f"{array.dtype.str}{array.shape}".encode()
     digest = hashlib.sha256(header + array.tobytes()).hexdigest()
     sketch = _count_sketch(array.reshape(-1)).astype(np.float32)
-    return Fingerprint(digest, array.shape, sketch, amplification=amplification)
+    return Fingerprint(digest, array.shape, sketch, amplification=amplification, bits=significant_bits(array))
+
+
+@functools.lru_cache(maxsize=64)
+def _lone_buckets(size: int) -> NDArray[np.bool_]:
+    """Return which buckets of the sketch of so many elements hold a single one, (64,)."""
+    raw = np.atleast_1d(np.random.PCG64(_SEED).random_raw(size)).astype(np.uint64, copy=False)
+    lone: NDArray[np.bool_] = np.bincount(_buckets(raw), minlength=SKETCH_SIZE) == 1
+    return lone
+
+
+def _buckets(raw: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return (raw & np.uint64(SKETCH_SIZE - 1)).view(np.int64)
 
 
 def _count_sketch(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -114,8 +151,7 @@ def _count_sketch(values: NDArray[Any]) -> NDArray[np.float64]:
     for start in range(0, values.size, _CHUNK):
         chunk = values[start : start + _CHUNK].astype(np.float64)
         raw = np.atleast_1d(stream.random_raw(chunk.size)).astype(np.uint64, copy=False)
-        buckets = (raw & np.uint64(SKETCH_SIZE - 1)).view(np.int64)
         # Several times faster than to choose the elements whose sign changes.
         chunk *= 1.0 - 2.0 * (raw >> np.uint64(63)).view(np.int64)
-        sketch += np.bincount(buckets, weights=chunk, minlength=SKETCH_SIZE)
+        sketch += np.bincount(_buckets(raw), weights=chunk, minlength=SKETCH_SIZE)
     return sketch

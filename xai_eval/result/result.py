@@ -376,14 +376,15 @@ def restore_stage(document: Mapping[str, Any], place: int, arrays: Mapping[str, 
     if sketch is not None:
         require_kind(sketch, "f", _sketch_name(place))
     meaning, amplification = stage.get("meaning", ""), float(stage.get("amplification", 1.0))
-    return Fingerprint(stage["digest"], tuple(stage["shape"]), sketch, meaning, amplification)
+    return Fingerprint(stage["digest"], tuple(stage["shape"]), sketch, meaning, amplification, stage.get("bits", 0))
 
 
 def _stored(stage: Fingerprint) -> dict[str, Any]:
-    """Return what is stored of a stage besides its sketch; meaning and amplification only where there are any."""
+    """Return what is stored of a stage besides its sketch; the last three only where there are any."""
     meaning = {"meaning": stage.meaning} if stage.meaning else {}
     amplified = {"amplification": stage.amplification} if stage.amplification > 1.0 else {}
-    return {"digest": stage.digest, "shape": list(stage.shape), **meaning, **amplified}
+    rounded = {"bits": stage.bits} if stage.bits else {}
+    return {"digest": stage.digest, "shape": list(stage.shape), **meaning, **amplified, **rounded}
 
 
 def _sketch_name(place: int) -> str:

@@ -18,7 +18,7 @@ _RAISED = Mapping[str, float | Mapping[str, float]]
 _STAGE = ("kind", "of", "model")
 _NEEDED = {"kind", "digest", "shape"}
 _TEXTS = ("kind", "digest", "of", "model", "meaning")
-_USUAL: Mapping[str, type] = {**dict.fromkeys(_TEXTS, str), "shape": list, "amplification": float}
+_USUAL: Mapping[str, type] = {**dict.fromkeys(_TEXTS, str), "shape": list, "amplification": float, "bits": int}
 MOST_FIELDS, MOST_STAGES = 2_000, 20_000
 
 
@@ -33,6 +33,7 @@ class StoredStage:
     model: str = ""
     meaning: str = ""
     amplification: float = 1.0
+    bits: int = 0
 
 
 def check_types(document: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ class Examination:
 
     Attributes:
         findings: what was found, by what was asked, as text. The same model gives the same text for every image.
+        facts: by what was asked, the facts behind a finding that is a sentence, as JSON values. Goldens compare these.
         layout: how the output of the explained layer lies over the image; None if no layer is explained.
         assumptions: what was assumed because it cannot be found out, with the option that changes it; a sentence each.
         reached: whether a gradient gets from the scores through the layer to the image.
@@ -45,6 +47,7 @@ class Examination:
     """
 
     findings: Mapping[str, str]
+    facts: Mapping[str, Any]
     layout: Layout | None
     assumptions: tuple[str, ...]
     reached: bool = False
@@ -98,6 +101,7 @@ def examine(
             _same(first, with_gradients, allowed_difference(LARGEST_DIFFERENCE), what, _GRADIENTS, stuck)
         layout = None if layer is None else _layout(classifier, layer, tuple(batch.shape[1:]))
         told = None if layer is None or layout is None else _explained_layer(classifier, layer, batch, layout)
+    writes = classifier.first_answers.writes_into_input
     return Examination(
         {
             "input": " x ".join(map(str, batch.shape[1:])),
@@ -106,12 +110,17 @@ def examine(
             "classes": f"{len(classifier.class_names)}; {classifier.classes_from}",
             "same answer twice": twice,
             "same answer alone and in a batch": alike,
-            "writes into its input": "yes, so it is given a copy"
-            if classifier.first_answers.writes_into_input
-            else "no",
+            "writes into its input": "yes, so it is given a copy" if writes else "no",
             "changed by a pass": ", ".join((*changed, *kept)) or "nothing",
             **({"changed by loading, and set back": ", ".join(classifier.restored)} if classifier.restored else {}),
             **({} if layout is None else {f"layer {layer}": f"{layout}; {told}"}),
+        },
+        {
+            "output": classifier.reading.facts,
+            "same answer twice": _fact(twice),
+            "same answer alone and in a batch": _fact(alike),
+            "writes into its input": "yes" if writes else "no",
+            **({} if layout is None or told is None else {f"layer {layer}": {**layout.facts, **told.facts}}),
         },
         layout,
         (
@@ -128,6 +137,11 @@ def examine(
         ),
         FirstAnswer(batch, first, LARGEST_REPETITION if twice == _STEADY else None, bool(changed)),
     )
+
+
+def _fact(answer: str) -> str:
+    """Return an answer without its reason."""
+    return answer.partition(",")[0]
 
 
 _STEADY = "yes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from xai_eval.inputs.models.gradient_graph import Node, ancestors, is_image, is_projection
 from xai_eval.inputs.models.last_attention import is_read_by_attention
@@ -32,6 +33,11 @@ class ExplainedLayer:
     averaged: bool
     attended: bool
     beside: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What goldens compare of it: the rest depends on how a network is written that computes the same."""
+        return {"gradients": self.reached}
 
     def __str__(self) -> str:
         """Tell whether gradients reach the layer, in words."""

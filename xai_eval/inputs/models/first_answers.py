@@ -14,7 +14,13 @@ from torch.nn.parameter import is_lazy
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.detections import are_boxes, classes_of
-from xai_eval.inputs.models.found_reading import AS_AN_IMAGE, check_proportions, found_reading, may_be_an_image
+from xai_eval.inputs.models.found_reading import (
+    AS_AN_IMAGE,
+    LIKE_AN_IMAGE,
+    check_proportions,
+    found_reading,
+    may_be_an_image,
+)
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -116,7 +122,7 @@ def first_answers(
     if reading.kind is OutputKind.SEGMENTATION:
         check_proportions(reading.maps(first), (input_shape[1], input_shape[2]), model)
     if may_be_an_image(reading, first, input_shape, names):
-        reading = replace(reading, why=AS_AN_IMAGE)
+        reading = replace(reading, why=AS_AN_IMAGE, numbers=LIKE_AN_IMAGE)
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(_is_changed(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))

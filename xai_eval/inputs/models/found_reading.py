@@ -27,6 +27,8 @@ _FEATURES = (
 )
 _NEVER_NEGATIVE = "none of its numbers for two images of noise is negative, as of features behind a ReLU, or of depths"
 _OF_LENGTH_1 = "its rows for two images of noise have length 1, as features have that are compared with others"
+_UNSIGNED, _UNIT = "never negative", "of length 1"
+_OF_FEATURES = {_UNSIGNED: _NEVER_NEGATIVE, _UNIT: _OF_LENGTH_1}
 _OF_KEY_POINTS = "heatmaps"  # as an output of transformers calls them
 _NO_CLASSES = (
     "expected maps of classes, one of which each place has. Wrap the model in a module that returns a number per key "
@@ -36,6 +38,7 @@ _ALIKE = 1e-5  # share of the largest number by which the same number may differ
 _SEVERAL = 2  # rows beside the first one
 _FEWEST = 8  # numbers of which chance hardly ever makes all positive, for two images
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+LIKE_AN_IMAGE = "as large as the input"
 _STAYS = "found: they are probabilities already, between 0 and 1 whatever its last layer computes"
 _WITHIN = "assumed, because they lie between 0 and 1, to be probabilities already"
 _LOGARITHMS = "found: they are log-probabilities, which are explained as they are"
@@ -106,7 +109,9 @@ def found_reading(
             _check_alone(output, entry, model)
         maps = _segmentation(_Numbers(first, second, entry, extremes), kind or names, model)
         others = [] if kind else _other_maps(output, entry)
-        return replace(maps, why=_first_of(others, maps.outputs, "maps")) if others else maps
+        if not others:
+            return maps
+        return replace(maps, why=_first_of(others, maps.outputs, "maps"), beside=str(others[0]))
     if kind is OutputKind.SEGMENTATION:
         raise UsageError(f"{model} returned {told(output)}; --output segmentation is for maps (1, C, h, w).")
     count = _checked(first, output, entry, model).shape[1]
@@ -114,8 +119,7 @@ def found_reading(
     if kind is None:
         found = replace(_detected(numbers, names, model), entry=entry)
         others = _other_widths(output, entry) if found.kind is OutputKind.LOGITS else []
-        why = _first_row(others, count)
-        return replace(found, why=why) if why else found
+        return _with_other_rows(found, others, count)
     if kind is OutputKind.BINARY and count > 1:
         raise UsageError(f"{model} returns {count} numbers; --output binary is for a single one. Give another kind.")
     if kind in (OutputKind.LOGITS, OutputKind.PROBABILITIES) and count == 1:
@@ -188,17 +192,18 @@ def _other_widths(output: Any, entry: tuple[str | int, ...]) -> list[int]:
     return [each.shape[1] for each in rows]
 
 
-def _first_row(others: list[int], count: int) -> str:
+def _with_other_rows(found: Reading, others: list[int], count: int) -> Reading:
     """Say that the first of several rows is taken; of two alike, the second one is most likely an auxiliary one."""
     different = [each for each in others if each != count]
     if different:
-        return _first_of(different, count, "numbers")
+        return replace(found, why=_first_of(different, count, "numbers"), beside=str(different[0]))
     if len(others) < _SEVERAL:
-        return ""
-    return (
+        return found
+    why = (
         f"assumed, because it is the first of {len(others) + 1} with {count} numbers each, such as members of an "
         "ensemble. If another one or their mean is the answer, wrap the model in a module that returns it alone"
     )
+    return replace(found, why=why, beside=f"{len(others)} of {count}")
 
 
 def _other_maps(output: Any, entry: tuple[str | int, ...]) -> list[int]:
@@ -242,6 +247,7 @@ def _segmentation(numbers: _Numbers, told: object, model: str) -> Reading:
         )
     if told is None and numbers.never_negative:
         why = _FEATURES.format(_NEVER_NEGATIVE, OutputKind.SEGMENTATION)
+        return Reading(OutputKind.SEGMENTATION, count, entry, why=why, numbers=_UNSIGNED)
     return Reading(OutputKind.SEGMENTATION, count, entry, why=why)
 
 
@@ -360,29 +366,31 @@ def _detected(numbers: _Numbers, names: int | None, model: str) -> Reading:
     if squashed or numbers.end_in_sigmoid:
         return Reading(OutputKind.MULTILABEL, count, squashed=True, why=_why_squashed(numbers))
     if squashed is None:
-        return Reading(OutputKind.LOGITS, count, why=_DOUBTFUL)
+        return Reading(OutputKind.LOGITS, count, why=_DOUBTFUL, numbers="between 0 and 1")
     if _ends_in(first, "LogSigmoid"):
         raise UsageError(
             f"{model} ends in a log-sigmoid; expected logits or probabilities of labels. Wrap the model in a module "
             "that returns the logits, and give --output multilabel."
         )
     if all(map(are_log_probabilities, numbers.both)):
-        return Reading(OutputKind.LOGITS, count, why=_LOGARITHMS)
+        return Reading(OutputKind.LOGITS, count, why=_LOGARITHMS, numbers="log-probabilities")
     _check_whole(numbers, model)
     _check_apart(numbers, model)
     features = "" if names is not None else _as_features(numbers)
-    usual = "assumed (--output says otherwise)"
-    return Reading(OutputKind.LOGITS, count, why=_FEATURES.format(features, OutputKind.LOGITS) if features else usual)
+    if features:
+        why = _FEATURES.format(_OF_FEATURES[features], OutputKind.LOGITS)
+        return Reading(OutputKind.LOGITS, count, why=why, numbers=features)
+    return Reading(OutputKind.LOGITS, count, why="assumed (--output says otherwise)")
 
 
 def _as_features(numbers: _Numbers) -> str:
-    """Say why rows of numbers may be features of the image instead of classes; empty if nothing speaks for it."""
+    """Return what makes rows of numbers look like features of the image, not classes; empty if nothing does."""
     if numbers.first.shape[1] < _FEWEST:
         return ""
     if numbers.never_negative:
-        return _NEVER_NEGATIVE
+        return _UNSIGNED
     lengths = torch.cat(numbers.both).float().norm(dim=1)
-    return _OF_LENGTH_1 if bool(((lengths - 1).abs() < ROUNDING).all()) else ""
+    return _UNIT if bool(((lengths - 1).abs() < ROUNDING).all()) else ""
 
 
 def _check_whole(numbers: _Numbers, model: str) -> None:

@@ -133,12 +133,23 @@ class Layout:
         places = self._of_places(tokens.transpose(0, 1)).transpose(0, 1)
         return places.reshape(len(places), *self.grid, places.shape[2]).permute(0, 3, 1, 2)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What goldens compare of the layout, as JSON values: no sentence, so that it may be described otherwise."""
+        places = " x ".join(map(str, self.grid))
+        if self.maps:
+            return {"form": f"maps {self._order}", "places": places}
+        return {"form": "tokens", "places": places, "others": [self.before, self.between, self.behind]}
+
+    @property
+    def _order(self) -> str:
+        return "(channels, h, w)" if self.channels == 0 else "(h, w, channels)"
+
     def __str__(self) -> str:
         """Describe the layout in words."""
         h, w = self.grid
         if self.maps:
-            order = "(channels, h, w)" if self.channels == 0 else "(h, w, channels)"
-            return f"maps {order} of {h} x {w} places"
+            return f"maps {self._order} of {h} x {w} places"
         told = ((self.before, "before"), (self.between, "in the middle of"), (self.behind, "behind"))
         others = [f"{n} {where}" for n, where in told if n]
         return f"tokens, {h} x {w} places" + (f" and {' and '.join(others)} them" if others else "")
@@ -175,6 +186,12 @@ class GivenLayout(Layout):
             got = f"a tensor of shape {tuple(laid.shape)}" if isinstance(laid, Tensor) else f"a {type(laid).__name__}"
             raise UsageError(f"the given reshape returned {got}; expected a tensor (N, channels, h, w). Correct it.")
         return laid.float() if laid.dtype in HALVES else laid
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What goldens compare of the layout: the name of the function, and how many places there are."""
+        name = getattr(self.function, "__name__", "")
+        return {"form": f"given {name}".rstrip(), "places": " x ".join(map(str, self.grid))}
 
     def __str__(self) -> str:
         """Describe the layout in words."""

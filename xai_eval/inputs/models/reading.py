@@ -71,7 +71,9 @@ class Reading:
         outputs: how many numbers it returns for an image.
         entry: keys and positions at which the numbers are found in the output; empty if the output is the tensor.
         squashed: whether numbers of kind `BINARY`, `MULTILABEL` and `SEGMENTATION` are probabilities already.
-        why: how the kind is known, as text for reports.
+        why: how the kind is known, as text for reports, which any release may word otherwise.
+        numbers: what sets the numbers apart from others of their kind, such as `log-probabilities`; empty if nothing.
+        beside: what else the model returns that may be the answer as well: how many rows of how many numbers.
         references: features of the references that an embedding is compared with, (K, outputs); None for other kinds.
         box: corners (x0, y0, x1, y1) of the box that a detector is asked about, in pixels of its input; None for all.
     """
@@ -81,6 +83,8 @@ class Reading:
     entry: tuple[str | int, ...] = ()
     squashed: bool = False
     why: str = "given"
+    numbers: str = ""
+    beside: str = ""
     references: Tensor | None = field(default=None, compare=False, repr=False)
     box: tuple[float, float, float, float] | None = None
 
@@ -164,6 +168,17 @@ class Reading:
         if self.kind is OutputKind.DETECTION and scores[index] <= 0:
             return _NO_BOX if self.box is None else _NO_BOX_THERE
         return None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What goldens compare of the reading, as JSON values: no sentence, so that it may be described otherwise."""
+        return {
+            "kind": str(self.kind),
+            "entry": ".".join(map(str, self.entry)),
+            "probabilities": self.squashed,
+            "numbers": self.numbers,
+            "beside": self.beside,
+        }
 
     def __str__(self) -> str:
         """Describe the reading in words."""

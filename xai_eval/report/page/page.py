@@ -144,7 +144,16 @@ def report_pages(
     ordered = worst_cases_first(cases)
     # The arrays of all of many cases are not read for the sake of a legend.
     found = survey(ordered, sheets[0].drawn if len(sheets) > 1 else None)
-    whole = _Whole(record, ordered, found, Folders(results, golden), sheets, histories, making, served)
+    whole = _Whole(
+        record,
+        ordered,
+        found,
+        Folders(results, golden, part=bool(record.selections)),
+        sheets,
+        histories,
+        making,
+        served,
+    )
     pages = {sheet.name: whole.further_page(sheet) for sheet in sheets[1:]}
     listed = {CASES_FILE: case_index(sheets)} if pages else {}
     return {**pages, **listed, PAGE_FILE: whole.first_page(run_findings, compared)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from xai_eval.errors import XaiEvalError
 from xai_eval.gate.accept import BULK_ABOVE
+from xai_eval.gate.judge_run import Judged
 from xai_eval.media.shell import command, option, word
 from xai_eval.result.fields import KINDS
 from xai_eval.result.result import Case
@@ -23,6 +24,7 @@ _REASON = '--reason "..."'
 MODELS = ("scenes:", "torchvision:", "places365:", "timm:", "hf:", "open_clip:", "file:")
 # Names of cases in one command: many more, and a system refuses it.
 MOST_NAMES = 2_000
+_FEW = 5  # cases that a command names, although `--all` would be shorter
 # What to type for a single case that is not named.
 ACCEPT_ONE = "xai-eval accept CASE --reason ..."
 _TYPED_IN: ContextVar[Path | None] = ContextVar("the folder in which commands are typed", default=None)
@@ -30,10 +32,14 @@ _TYPED_IN: ContextVar[Path | None] = ContextVar("the folder in which commands ar
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders that commands name: the folder of the run, and that of the goldens that it is compared with."""
+    """The folders that commands name: the folder of the run, and that of the goldens that it is compared with.
+
+    `part` says that the run left out some of its tests or images, so that `--all` would promise more than there is.
+    """
 
     results: Path = RESULTS
     golden: Path = GOLDEN
+    part: bool = False
 
     @property
     def page(self) -> Path:
@@ -58,6 +64,11 @@ def _here() -> Path:
     return _TYPED_IN.get() or Path.cwd()
 
 
+def folders_to_accept(judged: Judged, results: Path, golden: Path) -> Folders | None:
+    """Return the folders for commands on goldens; None for an incomplete run, of which nothing can be accepted."""
+    return None if judged.gap else Folders(results, golden, part=bool(judged.record.selections))
+
+
 def accept_command(key: str, results: Path, golden: Path) -> str:
     """Return the command that accepts the case `key` of the run in `results`, as typed in the working directory."""
     return command("accept", [key], *_folders(results, golden), *_tasks(KINDS.needed_files), _REASON)
@@ -65,6 +76,7 @@ def accept_command(key: str, results: Path, golden: Path) -> str:
 
 def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, everything: bool) -> str:
     """Return the one command that accepts the cases `keys`; `everything` if the run has no others to accept."""
+    everything = everything and not (where.part and len(keys) <= _FEW)
     every, bulk = ["--all"] if everything else [], ["--bulk"] if len(keys) > BULK_ABOVE else []
     folders, tasks = _folders(where.results, where.golden), _tasks(KINDS.needed_files)
     return command("accept", [] if everything else keys, *every, *bulk, *folders, *tasks, f'--reason "{reason}"')

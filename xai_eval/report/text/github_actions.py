@@ -31,7 +31,7 @@ _LETTERS = 400  # of a cell or sentence
 _MOST = 1_000_000  # bytes; GitHub drops the summary of a step that has more than 1 MiB
 
 
-def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> None:
+def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Folders | None = USUAL) -> None:
     """On GitHub Actions, append the summary to the file that is meant for it, and print the annotation.
 
     The annotation goes to the standard error, which GitHub reads as well, because the standard output may be JSON.
@@ -49,11 +49,13 @@ def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Fold
         terminal.command_ci(annotation(verdicts))
 
 
-def step_summary(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL, *, room: int = _MOST) -> str:
+def step_summary(
+    verdicts: Sequence[Verdict], page: Path | None, where: Folders | None = USUAL, *, room: int = _MOST
+) -> str:
     """Return Markdown: the counts, one sentence each on new cases and on unwatched parts, and a table.
 
     The table has one row per other case that somebody has to look at, worst first, at most 50, and at most as many as
-    `room` bytes hold. `where` are the folders that commands name.
+    `room` bytes hold. `where` are the folders that commands name; None if nothing can be accepted.
     """
     told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict) and not is_new(verdict)]
     lines = ["## Explanations", "", f"**{markdown.text(counts_sentence(verdicts))}**", ""]

@@ -89,25 +89,36 @@ class Advice:
         return terminal.line(" ".join(filter(None, [terminal.sentence(self.sentence), self.command])))
 
 
-def new_advice(verdicts: Sequence[Verdict], where: Folders | None) -> Advice | None:
+def new_advice(verdicts: Sequence[Verdict], where: Folders | None, reference: str = "") -> Advice | None:
     """Return a sentence on all new cases, and what to do about them; None if there are none.
 
     Args:
         verdicts: of the run.
         where: folders that the command names; None if there is no folder of goldens to accept into.
+        reference: the folder of the run that was compared with in place of goldens.
     """
     new = [verdict.case.key for verdict in worst_first(verdicts) if is_new(verdict)]
     if not new:
         return None
     lone = all(is_new(verdict) or is_fine(verdict) for verdict in verdicts)
     names = "" if len(new) == len(verdicts) else f" ({_some(new)})"
-    told = f"NEW: {count(len(new), 'case')} {'has' if len(new) == 1 else 'have'} no golden{names}."
+    lacking = f"result in {reference}, so nothing is compared" if reference else "golden"
+    told = f"NEW: {count(len(new), 'case')} {'has' if len(new) == 1 else 'have'} no {lacking}{names}."
     if where is None:
         return Advice(told)
     if lone or len(new) <= _NAMED:
         command = accept_cases_command(new, where, "first goldens", everything=lone)
-        return Advice(f"{told} Look at {where.page}, then:", command)
+        return Advice(f"{told}{_only_a_part(where, len(verdicts))} Look at {where.page}, then:", command)
     return Advice(f"{told} Look at {where.page}, then accept each case that is right:", ACCEPT_ONE)
+
+
+def _only_a_part(where: Folders, measured: int) -> str:
+    """Say that the run left out tests or images, so that others may have no golden, either."""
+    return (
+        f" The run left out tests or images: this is about the {count(measured, 'case')} measured."
+        if where.part
+        else ""
+    )
 
 
 def unwatched_advice(verdicts: Sequence[Verdict], where: Folders | None) -> Advice | None:
@@ -167,7 +178,7 @@ def summary_lines(
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
         *run_findings_lines(run_findings),
         *(f"unwatched  {text}" for text in _known(unwatched_advice(verdicts, where))),
-        *_known(new_advice(verdicts, where)),
+        *_known(new_advice(verdicts, where, run_findings.reference)),
         counts_sentence(verdicts),
     ]
 
@@ -200,6 +211,8 @@ def explain_line(
 
 def not_judged_sentences(run_findings: RunFindings) -> list[str]:
     """Say how many goldens the run left out, and how many it did not try; nothing if it judged all."""
+    if run_findings.reference:
+        return _not_compared(run_findings)
     found, by_task = [], run_findings.not_tried
     if run_findings.left_out:
         left_out = _were(run_findings.left_out, "golden")
@@ -211,6 +224,19 @@ def not_judged_sentences(run_findings: RunFindings) -> list[str]:
             f"images: {every}. `xai-eval check --complete` fails for such goldens"
         )
     return found
+
+
+def _not_compared(run_findings: RunFindings) -> list[str]:
+    """Say how many results of one run have no counterpart in the other, because that one did not try to make any."""
+    number = run_findings.left_out + sum(run_findings.not_tried.values())
+    if not number:
+        return []
+    by_task = ", ".join(f"{cases} of {task}" for task, cases in run_findings.not_tried.items())
+    tasks = f" ({by_task})" if by_task else ""
+    return [
+        f"{count(number, 'result')} in {run_findings.reference} had nothing to be compared with, because the other run "
+        f"did not try the same tasks, models and images{tasks}. To compare all, make both runs with the same options"
+    ]
 
 
 def left_by_prune(run_findings: RunFindings) -> list[str]:

@@ -28,7 +28,16 @@ def table_of(frame: pd.DataFrame, tolerance: Tolerance, where: str) -> Table:
         _check_cells(str(name), column, where)
     floats = [name for name in named.columns[1:] if pd.api.types.is_float_dtype(named[name])]
     largest = {str(name): float(np.nan_to_num(named[name].abs().max())) for name in floats}
-    return Table(named, of_columns(tolerance, largest, where))
+    return Table(named, of_columns(tolerance, largest, where), named_rows=_has_names(frame, named))
+
+
+def _has_names(frame: pd.DataFrame, named: pd.DataFrame) -> bool:
+    """Whether rows have names that mean something: texts, dates or an index with a name, not the usual numbers.
+
+    Numbers without a name are places, also if a sort has mixed them: then the order is what the frame says.
+    """
+    by_first_column = len(named.columns) == len(frame.columns)
+    return by_first_column or frame.index.name is not None or not pd.api.types.is_numeric_dtype(frame.index)
 
 
 def _named(frame: pd.DataFrame, where: str) -> pd.DataFrame:

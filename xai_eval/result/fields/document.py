@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from xai_eval.disk.typed import entry
@@ -39,6 +39,8 @@ class Document(Extensible):
         content: the values.
         unjudged: names of entries, on any level, that are not compared. What a golden says of it has no effect.
         choices: values that are chosen among nearly equal ones, and what rounding could have chosen.
+        facts: by the name of an entry of the top level, what is compared in place of its value, which then is a text
+            for reading that any release may word otherwise. It counts only if the golden has such facts, too.
     """
 
     kind: ClassVar[str] = "document"
@@ -46,15 +48,17 @@ class Document(Extensible):
     content: Mapping[str, Any]
     unjudged: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Converted as JSON would, so that a tuple before saving equals the list that is read back.
         object.__setattr__(self, "content", json.loads(json.dumps(self.content, allow_nan=False)))
+        object.__setattr__(self, "facts", json.loads(json.dumps(self.facts, allow_nan=False)))
 
     def meta(self) -> dict[str, Any]:
         """The content; the rest only where there is some."""
         choices = [{name: list(value) for name, value in vars(each).items()} for each in self.choices]
-        also = {"unjudged": list(self.unjudged), "choices": choices}
+        also = {"unjudged": list(self.unjudged), "choices": choices, "facts": dict(self.facts)}
         return {"content": dict(self.content), **{name: value for name, value in also.items() if value}}
 
     @classmethod
@@ -64,11 +68,12 @@ class Document(Extensible):
             entry(meta, "content", Mapping[str, Any]),
             entry(meta, "unjudged", tuple[str, ...], ()),
             entry(meta, "choices", tuple[Choice, ...], ()),
+            entry(meta, "facts", Mapping[str, Any], {}),
         )
 
     def condensed(self) -> Document:
         """The document without what else was possible: only the run says that."""
-        return Document(self.content, self.unjudged)
+        return Document(self.content, self.unjudged, facts=self.facts)
 
     def parts(self) -> tuple[str, ...]:
         """The entries of the top level."""
@@ -77,7 +82,7 @@ class Document(Extensible):
     def without(self, names: Collection[str]) -> Document:
         """The document without the entries `names`."""
         kept = {name: value for name, value in self.content.items() if name not in names}
-        return Document(kept, self.unjudged, self.choices)
+        return Document(kept, self.unjudged, self.choices, self.facts)
 
     def chosen_otherwise(self, golden: Document) -> tuple[Choice, ...]:
         """Return the choices that the golden made otherwise, where both were possible."""
@@ -93,7 +98,7 @@ class Document(Extensible):
         content = json.loads(json.dumps(self.content))
         for each in self.chosen_otherwise(golden):
             _at(content, each.place).update(_chosen(golden.content, each))
-        return Document(content, self.unjudged, self.choices)
+        return Document(content, self.unjudged, self.choices, self.facts)
 
     def _alike(self, one: Any, other: Any) -> bool:
         first, second = (dict(self._judged(json.loads(json.dumps(each)))) for each in (one, other))
@@ -101,12 +106,19 @@ class Document(Extensible):
 
     def differences(self, golden: Document) -> Iterator[Difference]:
         """The number of values that differ; there is no signed change."""
-        was, now = (dict(self._judged(each.content)) for each in (golden, self.choosing_as(golden)))
+        both = self.facts.keys() & golden.facts.keys()
+        was, now = (dict(self._judged(_with_facts(each, both))) for each in (golden, self.choosing_as(golden)))
         changed = [place for place in dict.fromkeys((*was, *now)) if not _same(was, now, place)]
         yield Difference("values", float(len(changed)), 0.0, (_changed(place, was, now) for place in changed))
 
     def _judged(self, content: Any) -> Iterator[tuple[str, Any]]:
         return (leaf for leaf in _leaves(content) if leaf[0].rpartition(".")[2] not in self.unjudged)
+
+
+def _with_facts(document: Document, names: Collection[str]) -> dict[str, Any]:
+    """Return the content of a document with its facts in place of the texts of some entries."""
+    texts = {name: value for name, value in document.content.items() if name not in names}
+    return {**texts, **{name: document.facts[name] for name in sorted(names)}}
 
 
 def _at(content: Any, place: tuple[str, ...]) -> Any:

@@ -28,6 +28,9 @@ _CELLS: Mapping[str, Any] = {
     "text": tuple[str | None, ...],
 }
 
+# Entries that are stored only if they say something, so that those who have none are stored as before.
+_ONLY_IF_SET = ("possible", "read", "named_rows")
+
 # What else rounding could have put into a cell: a range of numbers (no and yes are 0 and 1), other texts, or nothing.
 Cell = Possible | tuple[str, ...] | None
 Cells = tuple[Cell, ...]
@@ -93,6 +96,8 @@ class Table(Extensible):
             largest value, for texts the other texts. Columns that do not jump are left out.
         read: what a golden keeps of the texts, flags and counts that are only for reading: their digest; empty if
             there are none.
+        named_rows: whether rows are known by their names alone, so that their order says nothing. What a golden says
+            of it has no effect.
     """
 
     kind: ClassVar[str] = "table"
@@ -103,6 +108,7 @@ class Table(Extensible):
     unjudged: tuple[str, ...]
     possible: Mapping[str, Cells]
     read: str = dataclasses.field(default="", compare=False)
+    named_rows: bool = False
 
     def __init__(
         self,
@@ -110,10 +116,12 @@ class Table(Extensible):
         tolerance: Mapping[str, float] | None = None,
         unjudged: tuple[str, ...] = (),
         possible: Mapping[str, Cells] | None = None,
+        *,
+        named_rows: bool = False,
     ) -> None:
         """Make a table of a frame whose columns are text (None allowed), bool, int or float."""
         plain = _with_plain_text(frame)
-        vars(self).update(possible=possible or {}, read="")
+        vars(self).update(possible=possible or {}, read="", named_rows=named_rows)
         self._set(tuple(Column.of(str(name), column) for name, column in plain.items()), tolerance or {}, unjudged)
         vars(self)["frame"] = plain
 
@@ -146,15 +154,15 @@ class Table(Extensible):
             raise WrongValue("has not as many cells as rows; expected one each", ".possible")
         cells = {name: tuple(map(_restored_cell, each)) for name, each in possible.items()}
         tolerance, unjudged = entry(meta, "tolerance", _TOLERANCES), entry(meta, "unjudged", _NAMES, ())
-        found = cls.of_columns(columns, tolerance, unjudged, cells)
+        found = cls.of_columns(columns, tolerance, unjudged, cells, named_rows=entry(meta, "named_rows", bool, False))
         vars(found)["read"] = entry(meta, "read", str, "")
         return found
 
     def meta(self) -> dict[str, Any]:
         """Columns, tolerances, and what else was possible, where anything was."""
         possible = {name: list(map(_stored_cell, cells)) for name, cells in self.possible.items()}
-        meta = {**super().meta(), "possible": possible, "read": self.read}
-        return {name: value for name, value in meta.items() if value or name not in ("possible", "read")}
+        meta = {**super().meta(), "possible": possible, "read": self.read, "named_rows": self.named_rows}
+        return {name: value for name, value in meta.items() if value or name not in _ONLY_IF_SET}
 
     @classmethod
     def of_columns(
@@ -163,16 +171,18 @@ class Table(Extensible):
         tolerance: Mapping[str, float] | None = None,
         unjudged: tuple[str, ...] = (),
         possible: Mapping[str, Cells] | None = None,
+        *,
+        named_rows: bool = False,
     ) -> Self:
         """Make a table from columns. Raises ValueError if their lengths differ or keys repeat."""
         table = cls.__new__(cls)
-        vars(table).update(possible=possible or {}, read="")
+        vars(table).update(possible=possible or {}, read="", named_rows=named_rows)
         table._set(columns, tolerance or {}, unjudged)
         return table
 
     def condensed(self) -> Table | None:
         """Return the judged columns alone; None if no column is judged."""
-        if not self.unjudged and not self.possible:
+        if not self.unjudged and not self.possible and not self.named_rows:
             return self
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
         if not judged:
@@ -192,7 +202,7 @@ class Table(Extensible):
     def without(self, names: Collection[str]) -> Table:
         """The table without the columns `names`."""
         kept = tuple(column for column in self.columns if column.name not in names)
-        return type(self).of_columns(kept, self.tolerance, self.unjudged, self.possible)
+        return self._like(kept, self.possible)
 
     def added_rows(self, golden: Table) -> tuple[str, ...]:
         """Return the rows that a golden lacks.
@@ -213,7 +223,10 @@ class Table(Extensible):
         kept = [place for place, key in enumerate(self.columns[0].values) if key not in keys]
         columns = (Column(each.name, each.type, tuple(each.values[place] for place in kept)) for each in self.columns)
         possible = {name: tuple(cells[place] for place in kept) for name, cells in self.possible.items()}
-        return type(self).of_columns(tuple(columns), self.tolerance, self.unjudged, possible)
+        return self._like(tuple(columns), possible)
+
+    def _like(self, columns: tuple[Column, ...], possible: Mapping[str, Cells]) -> Self:
+        return self.of_columns(columns, self.tolerance, self.unjudged, possible, named_rows=self.named_rows)
 
     def description(self, golden: Table) -> Table:
         """Return the golden with every column that this table judges, whatever the golden calls for reading."""
@@ -229,7 +242,7 @@ class Table(Extensible):
         pairs = [(each, was.get(each.name), self.possible.get(each.name, ())) for each in self.columns]
         rows = {row for pair in pairs for row in _chosen_otherwise(*pair)}
         columns = tuple(_chosen_as(*pair, rows) for pair in pairs)
-        return type(self).of_columns(columns, self.tolerance, self.unjudged, self.possible)
+        return self._like(columns, self.possible)
 
     def differences(self, golden: Table) -> Iterator[Difference]:
         """Per judged column the largest difference, and for numbers the mean signed change."""
@@ -246,7 +259,12 @@ class Table(Extensible):
             return
         for column, before in zip(now.columns[1:], was.columns[1:], strict=True):
             nearest_column = _nearest(column, before, self.possible.get(column.name, ()))
-            yield _difference(nearest_column, before, now.columns[0], self.tolerance.get(column.name, 0.0))
+            yield _difference(nearest_column, before, now.columns[0], self._limit(column, before, golden))
+
+    def _limit(self, now: Column, was: Column, golden: Table) -> float:
+        """Return how far cells may differ: whole numbers that had to be the same still have to if written as floats."""
+        exact = was.type == "int" and now.type == "float" and not golden.tolerance.get(was.name)
+        return 0.0 if exact else self.tolerance.get(now.name, 0.0)
 
 
 def digest_of(columns: Iterable[Column]) -> str:
@@ -272,7 +290,8 @@ def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:
 
 def _difference(now: Column, was: Column, keys: Column, limit: float) -> Difference:
     """Compare two columns cell by cell, unless they are equal, as they almost always are."""
-    changed = [] if now.values == was.values else list(zip(keys.values, now.values, was.values, strict=True))
+    same = now.values == was.values and (now.type == was.type or "bool" not in (now.type, was.type))
+    changed = [] if same else list(zip(keys.values, now.values, was.values, strict=True))
     apart_by = [_apart(value, before, limit) for _, value, before in changed]
     statements = _statements(now.name, keys.name, changed, apart_by, limit)
     return Difference(now.name, max(apart_by, default=0.0), limit, statements, _mean_moved(now, was, limit))
@@ -332,7 +351,8 @@ def _apart(now: Any, was: Any, limit: float) -> float:
     """Return the distance of two cells; for different texts one that exceeds the tolerance."""
     if _is_quantity(now) and _is_quantity(was):
         return apart(now, was)
-    return 0.0 if now == was else 1.0 if limit < 1.0 else math.inf
+    same = now == was and isinstance(now, bool) == isinstance(was, bool)  # 1 is not yes, although Python says so
+    return 0.0 if same else 1.0 if limit < 1.0 else math.inf
 
 
 def _statements(

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.examination import Examination
     from xai_eval.inputs.models.same_answer import FirstAnswer
 
+# An entry of the description of the model that is a sentence: the facts behind it are among the parameters, and the
+# prepared image is a stage.
+_SENTENCES = ("preprocessing",)
 PROBABILITY_TOLERANCE = 0.02
 
 
@@ -166,7 +169,7 @@ class Subject:
         return {
             **replace(self.target, caution=self.caution).fields,
             "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),
-            "model": Document(dict(self.examination.findings)),
+            "model": Document(dict(self.examination.findings), _SENTENCES, facts=self.examination.facts),
             "image": InputImage(self.shown),
             **known,
         }
