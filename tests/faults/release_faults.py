@@ -15,18 +15,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from dissection_faults import scored
-from fault import SWIN, VIT, Fault, changed, everywhere, module_changed, replaced
+from fault import SWIN, VIT, Fault, both, changed, everywhere, module_changed, replaced, weights_changed
 from input_faults import preset
 from sklearn.linear_model import Ridge
 from token_faults import transposed
 from torch import nn
 from unit_faults import outputs
-from upgrade_faults import behind
+from upgrade_faults import behind, trained_further
 
 from xai_eval import Classifier
 from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.lime import lime as our_lime
 from xai_eval.explainers.lime.perturbation import PerturbedImages
+from xai_eval.inputs.models import preprocessing
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.result.stage import Stage, StageKind
 
@@ -104,6 +105,16 @@ def initialised(**changes: Any) -> Change:
 
 
 FAULTS = (
+    Fault(
+        "behind new weights, views are clamped before LIME's are normalised",
+        "normalisation",
+        (*LIME, "hybrid"),
+        Stage(StageKind.INPUT_TENSOR, "views"),
+        both(
+            weights_changed(trained_further),
+            replaced(preprocessing, "normalised", lambda original: lambda v, *rest: original(v.clamp(5, 250), *rest)),
+        ),
+    ),
     behind(
         "attention is 1 % sharper",
         "tokens",
