@@ -24,6 +24,7 @@ from unit_faults import outputs
 from upgrade_faults import behind, trained_further
 
 from xai_eval import Classifier
+from xai_eval.explainers.attribution import rollout
 from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.lime import lime as our_lime
 from xai_eval.explainers.lime.perturbation import PerturbedImages
@@ -44,6 +45,11 @@ def sharper(original: Change) -> Change:
 
 def larger_eps(original: Change) -> Change:
     return lambda x, shape, weight=None, bias=None, eps=1e-5: original(x, shape, weight, bias, 1e-3)
+
+
+def joined_first(original: Change) -> Change:
+    """Heads are averaged before attention is multiplied with its gradients."""
+    return lambda *given: original(*([each.float().mean(0, keepdim=True) for each in many] for many in given))
 
 
 def rounded_to_half(original: Change) -> Change:
@@ -150,6 +156,15 @@ FAULTS = (
         replaced(Layout, "_places", transposed),
         models=(VIT,),
         parameters=ONE_MAP,
+    ),
+    behind(
+        "heads are joined before the product",
+        "attribution",
+        ("attributions",),
+        "the map of generic_attention of two heads",
+        replaced(rollout, "weighted_by_gradients", joined_first),
+        models=(VIT,),
+        parameters={"methods": ["generic_attention"]},
     ),
     behind(
         "R2 counts the superpixels",

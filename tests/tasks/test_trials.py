@@ -118,12 +118,25 @@ def test_attention_that_is_followed_otherwise_moves_its_own_trial(monkeypatch):
     before, stock = attribution_trials(methods), rollout.rolled_out
     assert not moved(before, attribution_trials(methods))
     monkeypatch.setattr(rollout, "rolled_out", lambda matrices: stock(matrices[::-1]))
-    assert moved(before, attribution_trials(methods)) == {map_of("attention_rollout")}
+    assert moved(before, attribution_trials(methods)) == {
+        map_of(f"attention_rollout{of}") for of in ("", " of two heads")
+    }
+
+
+def test_heads_that_are_joined_otherwise_move_the_trial_of_two_heads(monkeypatch):
+    methods = find_methods(["attention_rollout", "generic_attention"])
+    before, stock = attribution_trials(methods), rollout.weighted_by_gradients
+
+    def joined_first(matrices, gradients):
+        return stock(*([each.mean(0, keepdim=True) for each in many] for many in (matrices, gradients)))
+
+    monkeypatch.setattr(rollout, "weighted_by_gradients", joined_first)
+    assert moved(before, attribution_trials(methods)) == {map_of("generic_attention of two heads")}
 
 
 def test_the_trial_of_rollout_is_that_of_its_formula():
     """The mean with the identity, layer by layer, of attention as it is defined."""
-    module, image = trials._transformer(), trials._image()
+    module, image = trials._transformer(1), trials._image()
     places = module.patches(image).flatten(2).mT
     tokens = torch.cat([module.token, places], dim=1)
     joined = torch.eye(17, dtype=torch.float64)
@@ -133,7 +146,7 @@ def test_the_trial_of_rollout_is_that_of_its_formula():
         tokens = tokens + attention @ value
         joined = (attention[0] + torch.eye(17)) / 2 @ joined
     expected = fingerprint_array(joined[0, 1:].reshape(4, 4).detach().numpy().astype(np.float32))
-    [found] = attribution_trials(find_methods(["attention_rollout"])).values()
+    found = attribution_trials(find_methods(["attention_rollout"]))[map_of("attention_rollout")]
     assert found.distance(expected) < 1e-5
 
 

@@ -108,7 +108,13 @@ def attribution_trials(methods: Iterable[Method]) -> dict[Stage, Fingerprint]:
     Raises:
         LibraryMisbehaves: captum or torch breaks.
     """
-    return {_stage(_map_of(each.name)): _attribution(each) for each in methods if not each.spec}
+    tried_ones = [each for each in methods if not each.spec]
+    # Methods that follow attention refuse a network without any.
+    attending = [each for each in tried_ones if each.may_refuse]
+    found = {_stage(_map_of(each.name)): _attribution(each, _transformer(1)) for each in attending}
+    found |= {_stage(f"{_map_of(each.name)} of two heads"): _attribution(each, _transformer(2)) for each in attending}
+    others = (each for each in tried_ones if not each.may_refuse)
+    return found | {_stage(_map_of(each.name)): _attribution(each, _network()) for each in others}
 
 
 def signed_map_trials() -> dict[Stage, Fingerprint]:
@@ -125,12 +131,11 @@ def signed_map_trials() -> dict[Stage, Fingerprint]:
     return {_stage(step): fingerprint_array(found)}
 
 
-def _attribution(method: Method) -> Fingerprint:
+def _attribution(method: Method, network: Any) -> Fingerprint:
     from xai_eval.explainers.attribution.methods import explain
     from xai_eval.explainers.attribution.question import Question, Settings
 
-    # Methods that follow attention refuse a network without any.
-    network, image = (_transformer if method.may_refuse else _network)(), _image()
+    image = _image()
     question = Question(network, image, 0 * image, 1, Settings(steps=8, samples=4, window=0.25))
     with tried(_map_of(method.name), next(iter(method.libraries), _TORCH)):
         return fingerprint_array(explain(method, question, 0))
@@ -342,14 +347,14 @@ def _layers(made: Callable[[], Any]) -> Any:
         return _with_waves(made())
 
 
-def _transformer() -> Any:
+def _transformer(heads: int) -> Any:
     """Return a small transformer in double precision."""
     import torch
 
     from xai_eval.tasks.trials.attending import Attending
 
     with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
-        return _with_waves(Attending())
+        return _with_waves(Attending(heads))
 
 
 def _with_waves(module: Any) -> Any:
