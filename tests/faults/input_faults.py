@@ -18,7 +18,7 @@ from xai_eval.inputs.images import decode, image_files, opened
 from xai_eval.inputs.models import preprocessing
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
 from xai_eval.inputs.probes import scene_probe
-from xai_eval.result.stage import StageKind
+from xai_eval.result.stage import Stage, StageKind
 
 FUNCTIONAL = torchvision.transforms.functional
 EVERY = (*IMAGE_TASKS, "dissection")
@@ -323,14 +323,14 @@ FAULTS = (
         "lime's images are normalised in another way",
         "normalisation",
         LIME_TASKS,
-        StageKind.PERTURBED_PREDICTIONS,
+        Stage(StageKind.INPUT_TENSOR, "views"),
         preparation(of_views=lambda tensor: tensor * 0.9),
     ),
     Fault(
         "lime's images are BGR",
         "colour order",
         LIME_TASKS,
-        StageKind.PERTURBED_PREDICTIONS,
+        Stage(StageKind.INPUT_TENSOR, "views"),
         preparation(of_views=lambda t: t.flip(1)),
     ),
     Fault(
@@ -353,7 +353,7 @@ FAULTS = (
         "a deviation of lime's images is off by 2 %",
         "normalisation",
         ("lime", "comparison", "lime_search"),
-        StageKind.PERTURBED_PREDICTIONS,
+        Stage(StageKind.INPUT_TENSOR, "views"),
         replaced(preprocessing, "normalised", lambda o: lambda v, mean, std: o(v, mean, [1.02 * std[0], *std[1:]])),
     ),
 )

@@ -258,7 +258,7 @@ FAULTS = (
         "the mean is subtracted last",
         "normalisation",
         ("lime",),
-        StageKind.PERTURBED_PREDICTIONS,
+        Stage(StageKind.INPUT_TENSOR, "views"),
         replaced(preprocessing, "normalised", deviation_first),
     ),
     prepared("the border is lost", "crop", preparation(tensor=border_lost), ("attributions",)),

@@ -18,6 +18,7 @@ import measure_faults
 import model_faults
 import pytest
 import reading_faults
+import release_faults
 import sample_faults
 import state_faults
 import study_faults
@@ -47,6 +48,7 @@ FAULTS = (
     *unseen_faults.FAULTS,
     *later_faults.FAULTS,
     *upgrade_faults.FAULTS,
+    *release_faults.FAULTS,
 )
 KINDS = (
     "decode",
@@ -142,6 +144,7 @@ def is_rare(fault, task, model):
         *unseen_faults.FAULTS,
         *later_faults.FAULTS,
         *upgrade_faults.FAULTS,
+        *release_faults.FAULTS,
     )
 
 

@@ -15,19 +15,27 @@ from xai_eval.explainers.attribution import rollout
 from xai_eval.explainers.attribution.methods import find_methods
 from xai_eval.explainers.cam import cam_maps
 from xai_eval.explainers.cam.cam_maps import METHOD_NAMES
+from xai_eval.explainers.dissection import observe_shard
 from xai_eval.explainers.dissection.by_clip import Similarity
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.lime.lime import _Explainer
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
+from xai_eval.inputs.models.layout import Layout
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.trials import trials
 from xai_eval.tasks.trials.trials import attribution_trials, cam_trials, dissection_trials, lime_trials
 
-SCALING, HIDING, FIT = (
+SCALING, HIDING, FIT, EXPLAINED = (
     Stage(StageKind.TRIAL, name)
-    for name in ("the scaling of maps", "the prediction of perturbed images", "the fit of the surrogate")
+    for name in (
+        "the scaling of maps",
+        "the prediction of perturbed images",
+        "the fit of the surrogate",
+        "what the surrogates explain",
+    )
 )
 
 
@@ -40,12 +48,15 @@ def moved(before, now):
 
 
 def test_trials_repeat_whatever_the_random_state_and_leave_it_as_it_was():
-    before = {**cam_trials(METHOD_NAMES), **lime_trials()}
+    def every():
+        return {**trials.model_trials(), **cam_trials(METHOD_NAMES), **lime_trials(), **trials.unit_trials()}
+
+    before = every()
     torch.manual_seed(7)
     np.random.seed(7)
     state = torch.random.get_rng_state(), np.random.get_state()[1].copy()
     with torch.inference_mode():
-        assert not moved(before, {**cam_trials(METHOD_NAMES), **lime_trials()})
+        assert not moved(before, every())
     assert torch.equal(torch.random.get_rng_state(), state[0])
     assert np.array_equal(np.random.get_state()[1], state[1])
 
@@ -107,12 +118,25 @@ def test_attention_that_is_followed_otherwise_moves_its_own_trial(monkeypatch):
     before, stock = attribution_trials(methods), rollout.rolled_out
     assert not moved(before, attribution_trials(methods))
     monkeypatch.setattr(rollout, "rolled_out", lambda matrices: stock(matrices[::-1]))
-    assert moved(before, attribution_trials(methods)) == {map_of("attention_rollout")}
+    assert moved(before, attribution_trials(methods)) == {
+        map_of(f"attention_rollout{of}") for of in ("", " of two heads")
+    }
+
+
+def test_heads_that_are_joined_otherwise_move_the_trial_of_two_heads(monkeypatch):
+    methods = find_methods(["attention_rollout", "generic_attention"])
+    before, stock = attribution_trials(methods), rollout.weighted_by_gradients
+
+    def joined_first(matrices, gradients):
+        return stock(*([each.mean(0, keepdim=True) for each in many] for many in (matrices, gradients)))
+
+    monkeypatch.setattr(rollout, "weighted_by_gradients", joined_first)
+    assert moved(before, attribution_trials(methods)) == {map_of("generic_attention of two heads")}
 
 
 def test_the_trial_of_rollout_is_that_of_its_formula():
     """The mean with the identity, layer by layer, of attention as it is defined."""
-    module, image = trials._transformer(), trials._image()
+    module, image = trials._transformer(1), trials._image()
     places = module.patches(image).flatten(2).mT
     tokens = torch.cat([module.token, places], dim=1)
     joined = torch.eye(17, dtype=torch.float64)
@@ -122,7 +146,7 @@ def test_the_trial_of_rollout_is_that_of_its_formula():
         tokens = tokens + attention @ value
         joined = (attention[0] + torch.eye(17)) / 2 @ joined
     expected = fingerprint_array(joined[0, 1:].reshape(4, 4).detach().numpy().astype(np.float32))
-    [found] = attribution_trials(find_methods(["attention_rollout"])).values()
+    found = attribution_trials(find_methods(["attention_rollout"]))[map_of("attention_rollout")]
     assert found.distance(expected) < 1e-5
 
 
@@ -178,7 +202,49 @@ def test_maps_that_are_enlarged_otherwise_move_the_trial_of_scaling_alone(monkey
 def test_another_fit_of_lime_moves_its_trial_alone(monkeypatch):
     before, stock = lime_trials(), lime_base.Ridge
     monkeypatch.setattr(lime_base, "Ridge", lambda alpha, **more: stock(alpha=10 * alpha, **more))
-    assert moved(before, lime_trials()) == {FIT}
+    assert moved(before, lime_trials()) == {FIT, EXPLAINED}
+
+
+def test_another_quality_of_surrogates_moves_its_trial_alone(monkeypatch):
+    before, stock = lime_trials(), lime_base.Ridge
+    monkeypatch.setattr(stock, "score", lambda *_args, **_more: 0.5)
+    assert moved(before, lime_trials()) == {EXPLAINED}
+
+
+def first_of_each_batch(self, loop, part, original=PerturbedImages._batch):
+    found = original(self, loop, part)
+    return found if len(found) == self.batch_size else found[:1].expand_as(found)
+
+
+def test_a_last_batch_that_is_not_whole_is_tried(monkeypatch):
+    before = lime_trials()
+    monkeypatch.setattr(PerturbedImages, "_batch", first_of_each_batch)
+    assert moved(before, lime_trials()) == {Stage(StageKind.TRIAL, "the batches of perturbed images")}
+
+
+def test_tokens_that_are_laid_out_otherwise_move_their_trial(monkeypatch):
+    before, stock = cam_trials(["gradcam"]), Layout._of_places
+    monkeypatch.setattr(Layout, "_of_places", lambda self, tokens: stock(self, tokens.flip(0)))
+    assert moved(before, cam_trials(["gradcam"])) == {Stage(StageKind.TRIAL, "the places of tokens")}
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        (lambda maps: maps.transpose(2, 3), {"the maps of units"}),
+        (lambda maps: maps.flip(0), {"the activations of units", "the maps of units"}),
+        (lambda maps: maps.roll(1, 1), {"the activations of units", "the maps of units"}),
+    ],
+)
+def test_units_that_are_read_otherwise_move_their_trials(monkeypatch, change, steps):
+    """Behind other weights, nobody could tell from the units themselves."""
+    before, stock = trials.unit_trials(), observe_shard.layer_outputs
+
+    def outputs(model, batch):
+        return {name: change(each) if each.dim() == 4 else each for name, each in stock(model, batch).items()}
+
+    monkeypatch.setattr(observe_shard, "layer_outputs", outputs)
+    assert moved(before, trials.unit_trials()) == {Stage(StageKind.TRIAL, step) for step in steps}
 
 
 def other_colours(self, image, hidden, *rest, original=_Explainer.data_labels, **more):
@@ -233,7 +299,34 @@ def test_a_layer_that_torch_computes_otherwise_moves_its_trial(monkeypatch):
     before, stock = trials.model_trials(), torch.nn.functional.batch_norm
     assert not moved(before, trials.model_trials())
     monkeypatch.setattr(torch.nn.functional, "batch_norm", lambda x, *rest: stock(x, *rest[:-1], 1e-3))
-    assert moved(before, trials.model_trials()) == {Stage(StageKind.TRIAL, "the layers of torch")}
+    steps = ("the layers of torch", "the norms of torch")
+    assert moved(before, trials.model_trials()) == {Stage(StageKind.TRIAL, step) for step in steps}
+
+
+def slightly(name, change):
+    stock = getattr(torch.nn.functional, name)
+    return lambda given, *args, **more: change(stock, given, *args, **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "step"),
+    [
+        ("layer_norm", lambda o, x, s, w, b, eps: o(x, s, w, b, 10 * eps), "norms"),
+        ("softmax", lambda o, x, *a, **k: o(x, *a, **k).half().double(), "norms"),
+        ("gelu", lambda o, x, approximate="none": o(x), "activations"),
+        ("pad", lambda o, x, sides, *a, **k: o(x, sides), "padding and pooling"),
+        ("interpolate", lambda o, x, *a, **k: o(x, *a, **{**k, "antialias": False}), "resampling"),
+        ("scaled_dot_product_attention", lambda o, q, *a, **k: o(1.001 * q, *a, **k), "attention"),
+    ],
+)
+def test_what_torch_computes_otherwise_is_named_by_its_kind(monkeypatch, name, change, step):
+    before = trials.model_trials()
+    monkeypatch.setattr(torch.nn.functional, name, slightly(name, change))
+    assert next(iter(sorted_as(before, moved(before, trials.model_trials())))).of == f"the {step} of torch"
+
+
+def sorted_as(stages, some):
+    return [stage for stage in stages if stage in some]
 
 
 def test_rounding_moves_no_count_of_the_trial_of_overlap(monkeypatch):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.stage import Stage
-from xai_eval.tasks.trials.trials import dissection_trials, model_trials, overlap_trials
+from xai_eval.tasks.trials.trials import dissection_trials, model_trials, overlap_trials, unit_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_clip import Similarity
@@ -77,7 +77,7 @@ class Request:
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
         by_words = dissection_trials(self.similarity) if self.vocabulary else {}
-        return {**model_trials(), **by_words, **overlap_trials()}
+        return {**model_trials(), **by_words, **overlap_trials(), **unit_trials()}
 
     @property
     def params(self) -> dict[str, Any]:

@@ -219,6 +219,14 @@ class Subject:
         }
 
     @property
+    def stages_with_views(self) -> dict[Stage, Fingerprint]:
+        """The same stages, and what the model gets of the view where a task alters it: that is prepared otherwise."""
+        import torch
+
+        prepared = self.classifier.preprocess.from_view(torch.from_numpy(self.view.copy())[None].to(self.batch.device))
+        return {**self.stages, Stage(StageKind.INPUT_TENSOR, "views"): _fingerprint_of(prepared.float())}
+
+    @property
     def _place(self) -> dict[Stage, Fingerprint]:
         """Fingerprint of the region or box that is explained; empty for models that give a class no place."""
         found = self.region if self.box is None else self.box.corners

@@ -158,7 +158,7 @@ def _ask(request: LimeRequest, image: LabelledImage, turn: Turn[LimeDrawn]) -> _
     found = request.steps(image).predict(subject, turn.prepared())
     rounding = rounding_on(subject.classifier.device.type)
     known = setup.provenance(image, LIBRARIES)
-    return _Answers(subject, found, beside, subject.fields, subject.stages, known, rounding)
+    return _Answers(subject, found, beside, subject.fields, subject.stages_with_views, known, rounding)
 
 
 def _finish(request: LimeRequest, image: LabelledImage, answers: _Answers) -> Result:

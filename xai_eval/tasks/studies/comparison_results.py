@@ -301,7 +301,7 @@ def _ask(request: ComparisonRequest, image: LabelledImage, turn: Turn[LimeDrawn]
     found = request.steps.predict(subject, turn.prepared())
     rounding = rounding_on(subject.classifier.device.type)
     known = setup.provenance(image, LIBRARIES)
-    return _Answers(subject, cam, seconds, found, subject.fields, subject.stages, known, rounding)
+    return _Answers(subject, cam, seconds, found, subject.fields, subject.stages_with_views, known, rounding)
 
 
 def _finish(request: ComparisonRequest, _image: LabelledImage, answers: _Answers) -> Result:

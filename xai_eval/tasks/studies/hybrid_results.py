@@ -172,7 +172,7 @@ def _ask(request: HybridRequest, image: LabelledImage, turn: Turn[_Drawn]) -> _A
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     measuring = _Measuring(inputs, subject, margin, rounding_on(setup.classifier.device.type))
     measured = turn.parts(measuring.steps, measuring.names)
-    return _Answers(inputs, measured, subject.fields, subject.stages, setup.provenance(image, LIBRARIES))
+    return _Answers(inputs, measured, subject.fields, subject.stages_with_views, setup.provenance(image, LIBRARIES))
 
 
 def _inputs(request: HybridRequest, subject: Subject, cam: Map, own: _Drawn, turn: Turn[Any]) -> HybridInputs:

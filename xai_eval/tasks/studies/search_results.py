@@ -176,7 +176,7 @@ def _ask(request: SearchRequest, image: LabelledImage, turn: Turn[_Drawn]) -> _A
     found = search(own.view, perturbed, grid, Turn(lambda: own.draws, turn.ahead))
     scored = score_settings(Scoring(subject, found, cam, request.rounding), grid, turn)
     known = setup.provenance(image, LIBRARIES)
-    return _Answers(subject, cam, found, scored, request.rounding, subject.fields, subject.stages, known)
+    return _Answers(subject, cam, found, scored, request.rounding, subject.fields, subject.stages_with_views, known)
 
 
 def _finish(request: SearchRequest, image: LabelledImage, answers: _Answers) -> Result:

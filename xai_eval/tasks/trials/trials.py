@@ -8,7 +8,7 @@ computes the step otherwise.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from xai_eval.explainers.attribution.method import Method
     from xai_eval.explainers.dissection.by_clip import Similarity
     from xai_eval.explainers.dissection.counts import Counts
-    from xai_eval.explainers.lime.lime import Neighbourhood
+    from xai_eval.explainers.dissection.observations import LayerObservations
+    from xai_eval.explainers.lime.lime import LimeExplanation, LimeSettings, Neighbourhood
     from xai_eval.explainers.lime.segmentation import Segmenter
 
 # Numbers in closed form: no library draws them, and no file holds them.
@@ -31,6 +32,10 @@ _SIDE, _CHANNELS, _CLASSES = 16, 6, 3
 _LABELLED, _WIDTH = (40, 9, 7), 12
 # Side of the maps of units.
 _CELLS = 6
+# Size of batches after which some of LIME's samples are left over.
+_NOT_WHOLE = 7
+# How many images a network is dissected with, and the layers: a map, and a vector.
+_PROBED, _DISSECTED = 5, ("2", "5")
 # Names of distributions.
 _GRAD_CAM, _LIME, _TORCH = "grad-cam", "lime", "torch"
 
@@ -47,16 +52,25 @@ def model_trials() -> dict[Stage, Fingerprint]:
     import torch
 
     from xai_eval.inputs.models.reading import OutputKind, Reading
-    from xai_eval.tasks.trials.layers_of_torch import CHANNELS, SIDE, answers
+    from xai_eval.tasks.trials.further_layers import STEPS
+    from xai_eval.tasks.trials.layers_of_torch import CHANNELS, SIDE, answers, usual_layers
 
     layers, read = "the layers of torch", "the probabilities of logits"
     given = torch.from_numpy(3 * _waves(1, CHANNELS, SIDE, SIDE, step=0.37)).double()
     with tried(layers, _TORCH):
-        answered = answers(_layers(), given)
+        answered = answers(_layers(usual_layers), given)
     logits, reading = 4 * _waves(_CLASSES, step=0.37), Reading(OutputKind.LOGITS, _CLASSES)
     with tried(read, _TORCH):
         shown = np.stack([reading.shown_of(logits), reading.shown(torch.from_numpy(logits)[None])[0].numpy()])
-    return {_stage(layers): fingerprint_array(answered), _stage(read): fingerprint_array(shown)}
+    found = {_stage(layers): fingerprint_array(answered), _stage(read): fingerprint_array(shown)}
+    return found | {_stage(step): _further(step, given) for step in STEPS}
+
+
+def _further(step: str, given: Any) -> Fingerprint:
+    from xai_eval.tasks.trials.further_layers import further_answers, further_layers
+
+    with tried(step, _TORCH):
+        return fingerprint_array(further_answers(step, _layers(lambda: further_layers(step)), given))
 
 
 def cam_trials(methods: Iterable[str]) -> dict[Stage, Fingerprint]:
@@ -73,7 +87,19 @@ def cam_trials(methods: Iterable[str]) -> dict[Stage, Fingerprint]:
             found[name] = explain_by_cam(module, module[2], _image(), [1], name)
     maps = {_stage(_map_of(name)): fingerprint_array(each.raw) for name, each in found.items()}
     enlarged = [each.image for each in found.values()][:1]
-    return maps | {_stage("the scaling of maps"): fingerprint_array(each) for each in enlarged}
+    scaled = {_stage("the scaling of maps"): fingerprint_array(each) for each in enlarged}
+    return maps | scaled | {_stage("the places of tokens"): fingerprint_array(_places_of_tokens())}
+
+
+def _places_of_tokens() -> NDArray[np.float32]:
+    """Lay over an image tokens with a class token before them and another one behind, and a map of channels last."""
+    import torch
+
+    from xai_eval.inputs.models.layout import Layout
+
+    tokens, last = (torch.from_numpy(_waves(*shape, step=0.37)) for shape in ((1, 8, 5), (1, 2, 3, 5)))
+    laid = Layout((2, 3), channels=1, before=1, behind=1, maps=False)(tokens), Layout((2, 3), channels=2)(last)
+    return np.concatenate([each.numpy().ravel() for each in laid])
 
 
 def attribution_trials(methods: Iterable[Method]) -> dict[Stage, Fingerprint]:
@@ -82,7 +108,13 @@ def attribution_trials(methods: Iterable[Method]) -> dict[Stage, Fingerprint]:
     Raises:
         LibraryMisbehaves: captum or torch breaks.
     """
-    return {_stage(_map_of(each.name)): _attribution(each) for each in methods if not each.spec}
+    tried_ones = [each for each in methods if not each.spec]
+    # Methods that follow attention refuse a network without any.
+    attending = [each for each in tried_ones if each.may_refuse]
+    found = {_stage(_map_of(each.name)): _attribution(each, _transformer(1)) for each in attending}
+    found |= {_stage(f"{_map_of(each.name)} of two heads"): _attribution(each, _transformer(2)) for each in attending}
+    others = (each for each in tried_ones if not each.may_refuse)
+    return found | {_stage(_map_of(each.name)): _attribution(each, _network()) for each in others}
 
 
 def signed_map_trials() -> dict[Stage, Fingerprint]:
@@ -99,12 +131,11 @@ def signed_map_trials() -> dict[Stage, Fingerprint]:
     return {_stage(step): fingerprint_array(found)}
 
 
-def _attribution(method: Method) -> Fingerprint:
+def _attribution(method: Method, network: Any) -> Fingerprint:
     from xai_eval.explainers.attribution.methods import explain
     from xai_eval.explainers.attribution.question import Question, Settings
 
-    # Methods that follow attention refuse a network without any.
-    network, image = (_transformer if method.may_refuse else _network)(), _image()
+    image = _image()
     question = Question(network, image, 0 * image, 1, Settings(steps=8, samples=4, window=0.25))
     with tried(_map_of(method.name), next(iter(method.libraries), _TORCH)):
         return fingerprint_array(explain(method, question, 0))
@@ -119,13 +150,42 @@ def lime_trials() -> dict[Stage, Fingerprint]:
     from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
-    images = PerturbedImages(_colours, 10)
+    settings, pixels = LimeSettings(40, 1, 100_000, 10), _pixels()
     with tried("the explanation by LIME", _LIME):
-        [found] = explain_by_lime(_pixels(), images, _Squares(), LimeSettings(40, 1, 100_000, 10), labels=[0])
+        [found] = explain_by_lime(pixels, PerturbedImages(_colours, 10), _Squares(), settings, labels=[0])
+        further = _of_neighbourhood(found.neighbourhood, settings)
     return {
         _stage("the prediction of perturbed images"): fingerprint_array(found.neighbourhood.probabilities),
         _stage("the fit of the surrogate"): fingerprint_array(found.surrogates[0].weights.astype(np.float32)),
+        **further,
     }
+
+
+def _of_neighbourhood(seen: Neighbourhood, settings: LimeSettings) -> dict[Stage, Fingerprint]:
+    """Try batches after which samples are left over, and what surrogates say of probabilities that are not linear."""
+    from xai_eval.explainers.lime.lime import fitted
+    from xai_eval.explainers.lime.perturbation import PerturbedImages
+
+    pixels, images = _pixels(), PerturbedImages(_colours, _NOT_WHOLE)
+    curved = dataclasses.replace(seen, probabilities=_curved(len(seen.samples)))
+    [found] = fitted(pixels, [curved], settings, [0])
+    left_over = images.probabilities(pixels, 255 - pixels, seen.segments, seen.samples)
+    return {
+        _stage("the batches of perturbed images"): fingerprint_array(left_over),
+        _stage("what the surrogates explain"): fingerprint_array(_explained(found)),
+    }
+
+
+def _explained(found: LimeExplanation) -> NDArray[np.float32]:
+    """Return which classes have surrogates, in their order, and what these say beside their weights."""
+    rows = [(1 + label, each.r2, each.intercept, each.prediction) for label, each in found.surrogates.items()]
+    return np.array(rows, dtype=np.float32)
+
+
+def _curved(count: int) -> NDArray[np.float32]:
+    """Return probabilities (N, C) that no linear model gives."""
+    shares = 0.1 + np.abs(_waves(count, _CLASSES, step=0.9)) ** 3
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def hybrid_trials() -> dict[Stage, Fingerprint]:
@@ -169,6 +229,39 @@ def overlap_trials() -> dict[Stage, Fingerprint]:
     with tried(overlap, _TORCH):
         overlaps = np.stack([each.iou() for each in _counts(maps)])
     return {_stage(pooling): fingerprint_array(pooled), _stage(overlap): fingerprint_array(overlaps)}
+
+
+def unit_trials() -> dict[Stage, Fingerprint]:
+    """Try how the units of a network are read, image by image and place by place, and which images are their top.
+
+    Raises:
+        LibraryMisbehaves: torch breaks.
+    """
+    import torch
+
+    from xai_eval.explainers.dissection.by_clip import most_active
+    from xai_eval.tasks.trials.tried_units import observed
+
+    images = torch.from_numpy(_waves(_PROBED, 3, _SIDE, _SIDE, step=0.37)).double()
+    answers, places, top = "the activations of units", "the maps of units", "the top images of units"
+    with tried(answers, _TORCH):
+        layers = observed(_network(), _DISSECTED, images)
+    with tried(top, "numpy"):
+        best = most_active(_waves(_LABELLED[0], _LABELLED[2], step=0.37), _PROBED)
+    maps = [part.ravel() for layer in layers for part in _of_places(layer)]
+    return {
+        _stage(answers): fingerprint_array(np.concatenate([layer.activations for layer in layers])),
+        _stage(places): fingerprint_array(np.concatenate(maps)),
+        _stage(top): fingerprint_array((1 + best).astype(np.float32)),
+    }
+
+
+def _of_places(layer: LayerObservations) -> list[NDArray[np.float32]]:
+    """Return where the units of a layer are active, and of which units and images the maps that are kept are."""
+    kept, places = layer.maps, layer.places
+    if kept is None or places is None:  # vectors have no places
+        return []
+    return [places, kept.maps, *((0.1 * each).astype(np.float32) for each in (kept.units, kept.positions))]
 
 
 def _unit_maps() -> NDArray[np.float32]:
@@ -246,24 +339,22 @@ def _network() -> Any:
         return _with_waves(module)
 
 
-def _layers() -> Any:
-    """Return one layer of each usual kind, in double precision."""
+def _layers(made: Callable[[], Any]) -> Any:
+    """Return the layers that `made` makes, in double precision."""
     import torch
 
-    from xai_eval.tasks.trials.layers_of_torch import usual_layers
-
     with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
-        return _with_waves(usual_layers())
+        return _with_waves(made())
 
 
-def _transformer() -> Any:
+def _transformer(heads: int) -> Any:
     """Return a small transformer in double precision."""
     import torch
 
     from xai_eval.tasks.trials.attending import Attending
 
     with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
-        return _with_waves(Attending())
+        return _with_waves(Attending(heads))
 
 
 def _with_waves(module: Any) -> Any:
