@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.detections import are_boxes, are_boxes_of_a_batch, check_boxes
+from xai_eval.inputs.models.gradient_graph import is_image, sources
 from xai_eval.inputs.models.output_entries import MOST_AXES, at_entry, entry_of_numbers, in_rows, told
 from xai_eval.inputs.models.reading import ROUNDING, OutputKind, Reading
 from xai_eval.inputs.models.squashing import is_squashed
@@ -53,6 +54,11 @@ _SHAPING = (
     "Select",
     "Slice",
 )
+
+
+# Steps that change each number alone, and steps that put numbers in an order, by the names of their gradients.
+_OF_EACH_ALONE = (*_SHAPING, "Softmax", "LogSoftmax", "Sigmoid", "Mul", "Div", "Add", "Sub", "Exp", "Log", "Neg")
+_SORTING, _CHOOSING = ("Sort", "Topk"), "Gather"
 
 
 def found_reading(
@@ -111,6 +117,8 @@ def found_reading(
         raise UsageError(f"{model} returned {told(output)}; --output segmentation is for maps (1, C, h, w).")
     count = _checked(first, output, entry, model).shape[1]
     numbers = _Numbers(first, second, entry, extremes)
+    if kind is not OutputKind.REGRESSION:  # the largest of several values may be what is asked about
+        _check_order(numbers, model)
     if kind is None:
         found = replace(_detected(numbers, names, model), entry=entry)
         others = _other_widths(output, entry) if found.kind is OutputKind.LOGITS else []
@@ -410,6 +418,35 @@ def _check_apart(numbers: _Numbers, model: str) -> None:
             "each says whether a threshold is exceeded, say --output multilabel; else wrap the model in a module that "
             "returns a number per class."
         )
+
+
+def _check_order(numbers: _Numbers, model: str) -> None:
+    """Refuse scores that stand in another order for every image, so that none is always that of the same class."""
+    count = numbers.first.shape[1]
+    if count > 1 and _are_sorted(numbers.first) and _are_sorted(numbers.second):
+        raise UsageError(
+            f"{model} returns {count} numbers in the order of their size (sort, topk), so that none is always that of "
+            "the same class; expected one per class, in the order of the classes. Wrap the model in a module that "
+            "returns the scores from before they are sorted."
+        )
+
+
+def _are_sorted(numbers: Tensor) -> bool:
+    """Whether the last step of the computation of numbers, (1, C), is to sort them."""
+    node: Any = numbers.grad_fn
+    while node is not None and node.name().startswith(_OF_EACH_ALONE):
+        made_of = [each for each in sources(node) if not is_image(each)]
+        node = made_of[0] if len(made_of) == 1 else None
+    if node is None or not node.name().startswith((*_SORTING, _CHOOSING)):
+        return False
+    chosen = node.name().startswith(_CHOOSING)  # numbers may be chosen in the order of other ones
+    order = node._saved_index if chosen else node._saved_indices
+    # What is sorted along a third axis are the places of each class, of which the largest are averaged.
+    return order.dim() <= MOST_AXES and order.shape[-1] > 1 and (not chosen or _fall(numbers[0]) or _fall(-numbers[0]))
+
+
+def _fall(numbers: Tensor) -> bool:
+    return bool((numbers.diff() <= 0).all())
 
 
 def _why_squashed(numbers: _Numbers) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from xai_eval.inputs.models.attention_inside import inside_of_attention
 from xai_eval.inputs.models.begun import begun_within
 from xai_eval.inputs.models.gradient_graph import Node, ancestors
 from xai_eval.inputs.models.layout import leading_tensor
+from xai_eval.inputs.models.place_weights import only_weighing
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,14 @@ class TracedPass:
     @cached_property
     def inside_attention(self) -> frozenset[str]:
         """Names of the modules whose output only serves to weigh places against each other."""
-        nodes = inside_of_attention(self.score)
+        return self._made_by(inside_of_attention(self.score))
+
+    @cached_property
+    def only_weighing(self) -> frozenset[str]:
+        """Names of the modules whose output only says how much places count, such as attention pooling and gates."""
+        return self._made_by(only_weighing(self.score))
+
+    def _made_by(self, nodes: Container[Node]) -> frozenset[str]:
         return frozenset(call.name for call in self.calls if call.output.grad_fn in nodes)
 
     @cached_property
