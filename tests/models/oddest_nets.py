@@ -550,6 +550,15 @@ class PooledByAProduct(AttentionPooled):
         return (weights @ places.mT)[:, 0]
 
 
+class PooledByShares(AttentionPooled):
+    """Its weights are divided by their sum."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.body(self.stem(images))
+        weights = nn.functional.softplus(self.weigh(places))
+        return self.head((places * (weights / weights.sum((2, 3), keepdim=True))).sum((2, 3)))
+
+
 class Vlad(AttentionPooled):
     """Sums up how far its places are from centres, each of which takes some of them."""
 
@@ -591,6 +600,10 @@ def attention_pooled() -> nn.Module:
 
 def pooled_by_a_product() -> nn.Module:
     return PooledByAProduct()
+
+
+def pooled_by_shares() -> nn.Module:
+    return PooledByShares()
 
 
 def vlad() -> nn.Module:

@@ -147,7 +147,7 @@ def _answer_to_channels_last(module: nn.Module, batch: Tensor) -> tuple[Any, boo
 
 def _tensors(output: Any) -> Iterator[Tensor]:
     """Yield the dense tensors of an output."""
-    if isinstance(output, Tensor) and output.layout is torch.strided:
+    if isinstance(output, Tensor) and output.layout is torch.strided and not output.is_nested:
         yield output
     elif isinstance(output, Mapping | tuple | list):
         for each in output.values() if isinstance(output, Mapping) else output:
@@ -213,7 +213,7 @@ def _told(module: nn.Module) -> OutputKind | None:
 def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:
     """Let lazy layers take their shape from a first pass, as they do when they are trained."""
     if any(is_lazy(each) for each in (*parameters_of(module), *buffers_of(module))):
-        with evaluating(module), torch.no_grad(), as_model_error(model, batch.shape):
+        with evaluating(module), torch.no_grad(), as_model_error(model, batch.shape), settings_kept():
             module(batch.clone())
 
 

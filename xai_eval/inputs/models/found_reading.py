@@ -57,7 +57,7 @@ _SHAPING = (
 
 
 # Steps that change each number alone, and steps that put numbers in an order, by the names of their gradients.
-_OF_EACH_ALONE = (*_SHAPING, "Softmax", "LogSoftmax", "Sigmoid", "Mul", "Div", "Add", "Sub", "Exp", "Log", "Neg")
+_OF_EACH_ALONE = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Mul", "Div", "Add", "Sub", "Exp", "Log", "Neg"})
 _SORTING, _CHOOSING = ("Sort", "Topk"), "Gather"
 
 
@@ -434,7 +434,9 @@ def _check_order(numbers: _Numbers, model: str) -> None:
 def _are_sorted(numbers: Tensor) -> bool:
     """Whether the last step of the computation of numbers, (1, C), is to sort them."""
     node: Any = numbers.grad_fn
-    while node is not None and node.name().startswith(_OF_EACH_ALONE):
+    while node is not None and (
+        node.name().startswith(_SHAPING) or node.name().partition("Backward")[0] in _OF_EACH_ALONE
+    ):
         made_of = [each for each in sources(node) if not is_image(each)]
         node = made_of[0] if len(made_of) == 1 else None
     if node is None or not node.name().startswith((*_SORTING, _CHOOSING)):
@@ -501,6 +503,11 @@ def _why_other_rows(numbers: Tensor, bare: bool) -> str:
 
 def _check_numbers(numbers: Tensor, model: str) -> None:
     """Refuse numbers that PyTorch cannot compute with as with others."""
+    if numbers.is_nested:
+        raise ModelMisbehaves(
+            f"{model} returned a nested tensor; expected a dense one, with a row of the same length for each image. "
+            "Return output.to_padded_tensor(0.0)."
+        )
     if numbers.layout is not torch.strided:
         raise ModelMisbehaves(f"{model} returned a sparse tensor; expected a dense one. Return output.to_dense().")
     if numbers.is_floating_point() and numbers.dtype not in _PRECISIONS:
@@ -508,6 +515,13 @@ def _check_numbers(numbers: Tensor, model: str) -> None:
             f"{model} returned a tensor of {numbers.dtype}, in which PyTorch can hardly compute; expected half, single "
             "or double precision. Return output.float()."
         )
+
+
+def _told_with(output: Any, entry: tuple[str | int, ...]) -> str:
+    """Describe an output, and the shape of the entry that was taken for its numbers where that is not told already."""
+    if isinstance(output, Tensor | tuple | list):
+        return told(output)
+    return f"{told(output)} with {'.'.join(map(str, entry))} of shape {tuple(at_entry(output, entry).shape)}"
 
 
 def _checked(numbers: Tensor, output: Any, entry: tuple[str | int, ...], model: str) -> Tensor:
@@ -520,7 +534,7 @@ def _checked(numbers: Tensor, output: Any, entry: tuple[str | int, ...], model: 
     alone = entry and at_entry(output, entry).dim() == 0
     if alone or numbers.dim() != MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
         raise ModelMisbehaves(
-            f"{model} returned {told(output)} for one image; expected one row of numbers, (1, C), one per class, or a "
-            f"map per class, (1, C, h, w). {_why_other_rows(at_entry(output, entry), bare=not entry)}"
+            f"{model} returned {_told_with(output, entry)} for one image; expected one row of numbers, (1, C), one per "
+            f"class, or a map per class, (1, C, h, w). {_why_other_rows(at_entry(output, entry), bare=not entry)}"
         )
     return numbers

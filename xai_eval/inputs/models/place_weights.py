@@ -19,14 +19,14 @@ from xai_eval.inputs.models.gradient_graph import (
     sources,
 )
 
-_WEIGHTS = ("Softmax", "Sigmoid", "Hardsigmoid")
+_WEIGHTS = ("Softmax", "Sigmoid", "Hardsigmoid", "Softplus", "ExpBackward")
 
 
 def weighted_factors(product: Node) -> Iterator[Node]:
     """Yield those factors of a product of activations that are weighed by the other one.
 
-    A factor is a weight if it is a softmax or a sigmoid that no projection follows. If both are, neither weighs the
-    other: the score of a class times that of an object.
+    A factor is a weight if it is a softmax, a sigmoid or the like that no projection follows. If both are, neither
+    weighs the other: the score of a class times that of an object.
     """
     factors = list(sources(product))
     weights = [_squashed(each) is not None for each in factors]
@@ -57,10 +57,11 @@ def _ends(node: Node) -> Iterator[Node]:
 
 
 def _squashed(node: Node | None) -> Node | None:
-    """Return the softmax or sigmoid that a factor is, but for steps of one source; None if it is none."""
+    """Return the softmax, sigmoid or the like that a factor is, but for steps of one source; None if it is none."""
     while node is not None and not is_projection(node) and not multiplies_activations(node):
         if node.name().startswith(_WEIGHTS):
             return node
         before = list(sources(node))
-        node = before[0] if len(before) == 1 else None
+        # Weights may be divided by their sum.
+        node = before[0] if len(before) == 1 or (before and node.name().startswith("Div")) else None
     return None
