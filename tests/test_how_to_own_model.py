@@ -175,6 +175,11 @@ def checkpointed_the_old_way(net, images):
     return net.head(places.mean((2, 3)))
 
 
+def sets_default_dtype(net, images):
+    torch.set_default_dtype(torch.float64)
+    return Small.forward(net, images)
+
+
 def without_gradient(net, images):
     with torch.no_grad():
         places = net.body(images)
@@ -187,6 +192,11 @@ REFUSED = {
         lambda: broken(lambda net, images: Small.forward(net, images + torch.randn_like(images))),
         "body",
     ),
+    "gives two different images of a batch": (
+        lambda: broken(lambda net, images: Small.forward(net, images[:1]).expand(len(images), -1)),
+        "body",
+    ),
+    "for the whole process": (lambda: broken(sets_default_dtype), "body"),
     "answers an image differently if another": (
         lambda: broken(lambda net, images: Small.forward(net, images - images.mean(0) + 0.1 * images)),
         "body",
@@ -211,6 +221,10 @@ REFUSED = {
         "body",
     ),
     "end in a sigmoid": (lambda: broken(lambda net, images: net.maps(images).sigmoid()), "body"),
+    "in the order of their size": (
+        lambda: broken(lambda net, images: Small.forward(net, images).sort(1).values),
+        "body",
+    ),
     "ends in a log-sigmoid": (
         lambda: broken(lambda net, images: nn.functional.logsigmoid(Small.forward(net, images))),
         "body",

@@ -80,6 +80,26 @@ def test_a_model_that_moves_the_image_is_told(before: Callable[[Tensor], Tensor]
     assert re.search(MOVED[before], told)
 
 
+def quarter_with_most_light(x: Tensor) -> Tensor:
+    """A glimpse: each image is cut out where it is brightest."""
+    places = torch.nn.functional.avg_pool2d(x.mean(1, keepdim=True), SIDE // 2, SIDE // 4).flatten(1).argmax(1).tolist()
+    cuts = [(each // 3 * SIDE // 4, each % 3 * SIDE // 4) for each in places]
+    parts = [
+        one[:, row : row + SIDE // 2, column : column + SIDE // 2] for one, (row, column) in zip(x, cuts, strict=True)
+    ]
+    return torch.stack(parts)
+
+
+def without_its_border(x: Tensor) -> Tensor:
+    edge = SIDE // 6
+    return interpolate(x[:, :, edge:-edge, edge:-edge], size=(SIDE, SIDE))
+
+
+@pytest.mark.parametrize("before", [quarter_with_most_light, without_its_border], ids=lambda each: each.__name__)
+def test_a_model_that_sees_a_part_of_the_image_alone_is_told(before: Callable[[Tensor], Tensor]) -> None:
+    assert re.search(r"sees nothing but rows \d+ to \d+ of \d+ and columns \d+ to \d+", remarks(before))
+
+
 @pytest.mark.parametrize("before", [nn.Identity(), resized], ids=["plain", "resized"])
 def test_a_model_that_keeps_the_image_where_it_is_is_not(before: Callable[[Tensor], Tensor]) -> None:
     assert remarks(before) == ""

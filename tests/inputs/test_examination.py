@@ -456,6 +456,17 @@ def test_the_default_layers_of_the_bundled_transformers_are_those_that_were_meas
     assert {name: load_model(name).default_layer() for name in FIRST_NORMS} == FIRST_NORMS
 
 
+class Rounded(Net):
+    """Its scores differ by less than half precision tells, so that they are the same for every image."""
+
+    def forward(self, x: Tensor) -> Any:
+        return (1e-4 * super().forward(x) + torch.arange(1.0, 5.0)).bfloat16().float()
+
+
+def test_scores_that_are_the_same_by_rounding_alone_are_not_said_to_be_constant() -> None:
+    assert examine(classifier(Rounded()), None, image()).remarks == ()
+
+
 class OtherWithGradients(Net):
     def classify(self, x: Tensor) -> Tensor:
         return super().classify(x) * (1 if torch.is_grad_enabled() else -1)

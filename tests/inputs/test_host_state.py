@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from xai_eval.errors import InputUnavailable
+from xai_eval.errors import InputUnavailable, ModelMisbehaves
 from xai_eval.inputs.models.arithmetic import arithmetic
 from xai_eval.inputs.models.called_in import factories_called_in
 from xai_eval.inputs.models.examination import examine
+from xai_eval.inputs.models.first_answers import first_answers
 from xai_eval.inputs.models.host_state import host_kept
 from xai_eval.inputs.models.model_weights import read_checkpoint
 from xai_eval.inputs.models.models import load_model
@@ -43,6 +44,28 @@ SET: dict[str, tuple[str, Callable[[], object]]] = {
 }
 # These change how numbers are computed, so it is said that they are set back.
 TOLD = ("deterministic", "threads", "matmul", "tf32", "cudnn tf32", "cudnn benchmark", "cudnn deterministic", "mkldnn")
+
+OF_TORCH = [name for name, (code, _) in SET.items() if "torch" in code]
+
+
+class SetsInForward(torch.nn.Module):
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.head, self.code = torch.nn.Linear(3, 4), code
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.head(images.mean((2, 3)))
+        exec(self.code, {"torch": torch})
+        return answer
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_a_forward_pass_that_changes_it_is_refused_and_it_is_set_back(name: str) -> None:
+    code, seen = SET[name]
+    before = seen()
+    with pytest.raises(ModelMisbehaves, match=r"changes torch\.[a-z_.0-9]+.* for the whole process"):
+        first_answers(SetsInForward(code).eval(), (3, 8, 8), None, None, "mine")
+    assert seen() == before
 
 
 @pytest.mark.parametrize("name", SET)

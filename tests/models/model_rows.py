@@ -31,6 +31,7 @@ from torchvision import transforms
 from xai_eval.inputs.models.reading import OutputKind
 
 _SAY_WHICH = "Say which: --output binary, or --output regression"
+_SORTED = "numbers in the order of their size (sort, topk)"
 _BODY = "backbone.body.4"  # the last convolution of a backbone of `head_nets`
 
 TORCHVISION = (
@@ -364,6 +365,12 @@ HEADS = (
         lambda y: y[:, :1] - torch.arange(5.0),
         refused="numbers whose differences are the same for every image",
     ),
+    _ends("sorted logits", lambda y: y.sort(1, descending=True).values, refused=_SORTED),
+    _ends("the largest logits", lambda y: y.topk(3), 5, None, refused=_SORTED),
+    _ends("sorted probabilities", lambda y: y.topk(3)[0].softmax(1), 5, None, refused=_SORTED),
+    _ends("in the order of their size", lambda y: y.gather(1, y.argsort(1)), refused=_SORTED),
+    _ends("a layer behind the largest features", lambda y: nn.functional.linear(y.topk(3).values, torch.eye(5)[:, :3])),
+    _ends("the largest of several places", lambda y: torch.stack([y, -y], 2).topk(1).values[:, :, 0]),
     _ends("a constant class", lambda y: torch.cat([y[:, :1] * 0, y[:, 1:]], 1)),
     _ends(
         "boxes of a batch",
@@ -386,6 +393,14 @@ HEADS = (
     ),
     _ends("an empty dict", lambda y: {}, refused="returned a dict with no entries"),
     _ends("a sparse tensor", lambda y: y.to_sparse(), refused="returned a sparse tensor; expected a dense one"),
+    _ends(
+        "a nested tensor", lambda y: torch.nested.nested_tensor(list(y)), refused="returned a nested tensor; expected"
+    ),
+    _ends(
+        "a row per token in a record",
+        lambda y: head.Record(y[:, None].expand(-1, 4, -1)),
+        refused="returned a Record with logits of shape (1, 4, 5) for one image",
+    ),
     _ends("eight bits", lambda y: y.to(torch.float8_e4m3fn), refused="returned a tensor of torch.float8_e4m3fn"),
     _ends("a subclass of a tensor", lambda y: y.as_subclass(head.Kept)),
     _ends("a text", lambda y: "cat", refused="returned a str"),
@@ -534,6 +549,7 @@ ODDER = (
     _odd(odder.with_mask, refused="Its forward takes 2 inputs (image, mask)"),
     _odd(odder.with_text, refused="Its forward takes 2 inputs (input_ids, pixel_values)"),
     _odd(odder.text_first, refused=f"Its forward takes input_ids first, before pixel_values. {_ONE_IMAGE}"),
+    _odd(odder.captions, refused=f"Its forward also takes input_ids, which it may need. {_ONE_IMAGE}"),
     _odd(odder.by_any_name, refused="Its forward takes its input by name alone (pixel_values=...)"),
     _odd(odder.of_a_list, refused="Wrap it in a module that makes them: self.net(list(images))"),
     _odd(odder.of_a_mapping, refused='Wrap it in a module that makes one: self.net({"image": images})'),
@@ -610,6 +626,15 @@ ODDEST = (
     _odd(oddest.quantised_in_training, refused="'stem.0.activation_post_process.scale'"),
     _odd(oddest.several_scales, refused="layers before the head are called more than once in a pass"),
     _odd(oddest.in_a_list, refused="layers in a plain list instead of an nn.ModuleList", lime=True),
+    _odd(oddest.attention_pooled),
+    _odd(oddest.pooled_by_a_product),
+    _odd(oddest.pooled_by_shares),
+    _odd(oddest.vlad),
+    _odd(oddest.gated_places),
+    _odd(oddest.moved_places),
+    _odd(oddest.first_for_all, refused="gives two different images of a batch the same answer"),
+    _odd(oddest.sets_default_dtype, refused="changes torch.set_default_dtype for the whole process"),
+    _odd(oddest.switches_gradients_off, refused="changes torch.set_grad_enabled for the whole process"),
 )
 
 REAL = (Row("EfficientNet-Lite0, real weights", efficientnet_lite.lite0, "_bn1", size=224),)

@@ -123,6 +123,14 @@ class TextFirst(Plain):
         return super().forward(pixel_values) + input_ids.sum()
 
 
+class Captions(Plain):
+    """As models of transformers that take an image first, and cannot do without a text all the same."""
+
+    def forward(self, pixel_values: Tensor, input_ids: Tensor | None = None) -> Tensor:
+        assert input_ids is not None, "give the text"
+        return super().forward(pixel_values) + nn.functional.one_hot(input_ids, 4).sum(1)
+
+
 class ByAnyName(Plain):
     def forward(self, **inputs: Tensor) -> Tensor:
         return super().forward(inputs["pixel_values"])
@@ -216,6 +224,10 @@ def with_text() -> nn.Module:
 
 def text_first() -> nn.Module:
     return TextFirst()
+
+
+def captions() -> nn.Module:
+    return Captions()
 
 
 def by_any_name() -> nn.Module:

@@ -525,3 +525,127 @@ class SeveralScales(Plain):
 
 def several_scales() -> nn.Module:
     return SeveralScales()
+
+
+# Branches that only say how much each place counts.
+
+
+class AttentionPooled(Plain):
+    """Averages its places with weights that a branch makes of them, as in multiple-instance learning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(nn.Conv2d(10, 6, 1), nn.Tanh(), nn.Conv2d(6, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.body(self.stem(images))
+        return self.head(self.pooled(places.flatten(2), self.weigh(places).flatten(2).softmax(2)))
+
+    def pooled(self, places: Tensor, weights: Tensor) -> Tensor:
+        return (places * weights).sum(2)
+
+
+class PooledByAProduct(AttentionPooled):
+    def pooled(self, places: Tensor, weights: Tensor) -> Tensor:
+        return (weights @ places.mT)[:, 0]
+
+
+class PooledByShares(AttentionPooled):
+    """Its weights are divided by their sum."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.body(self.stem(images))
+        weights = nn.functional.softplus(self.weigh(places))
+        return self.head((places * (weights / weights.sum((2, 3), keepdim=True))).sum((2, 3)))
+
+
+class Vlad(AttentionPooled):
+    """Sums up how far its places are from centres, each of which takes some of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh, self.centres = nn.Conv2d(10, 3, 1), nn.Parameter(torch.randn(3, 10))
+        self.head = nn.Linear(30, 4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.body(self.stem(images))
+        weights = self.weigh(places).softmax(1).flatten(2)
+        far = torch.einsum("nkp,ncp->nkc", weights, places.flatten(2)) - weights.sum(2)[..., None] * self.centres
+        return self.head(nn.functional.normalize(far, dim=2).flatten(1))
+
+
+class GatedPlaces(AttentionPooled):
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.body(self.stem(images))
+        return self.head((places * self.weigh(places).sigmoid()).mean((2, 3)))
+
+
+class MovedPlaces(Plain):
+    """Samples its places where a branch says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offsets = nn.Conv2d(10, 2, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.body(self.stem(images))
+        here = nn.functional.affine_grid(torch.eye(2, 3).expand(len(images), -1, -1), places.shape, align_corners=False)
+        there = here + 0.1 * self.offsets(places).tanh().movedim(1, 3)
+        return self.head(nn.functional.grid_sample(places, there, align_corners=False).mean((2, 3)))
+
+
+def attention_pooled() -> nn.Module:
+    return AttentionPooled()
+
+
+def pooled_by_a_product() -> nn.Module:
+    return PooledByAProduct()
+
+
+def pooled_by_shares() -> nn.Module:
+    return PooledByShares()
+
+
+def vlad() -> nn.Module:
+    return Vlad()
+
+
+def gated_places() -> nn.Module:
+    return GatedPlaces()
+
+
+def moved_places() -> nn.Module:
+    return MovedPlaces()
+
+
+# They answer for another image, or leave torch otherwise.
+
+
+class FirstForAll(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images[:1]).expand(len(images), -1)
+
+
+class SetsDefaultDtype(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        return super().forward(images)
+
+
+class SwitchesGradientsOff(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        answer = super().forward(images)
+        torch.set_grad_enabled(False)
+        return answer
+
+
+def first_for_all() -> nn.Module:
+    return FirstForAll()
+
+
+def sets_default_dtype() -> nn.Module:
+    return SetsDefaultDtype()
+
+
+def switches_gradients_off() -> nn.Module:
+    return SwitchesGradientsOff()

@@ -58,10 +58,10 @@ def default_layer(
     """Find the last layer whose output lies over the image and counts for the answer.
 
     Of all modules with weights (parameters, or some that are frozen into buffers) that are called once in a pass, whose
-    output can be laid over the image, is not the inside of an attention (queries, keys, values, heads) or the scores of
-    a second head, and whose places receive a gradient, it is the one that finishes last. If it comes after the last
-    attention, and no convolution made it from what that left, it is instead the last one that this attention still
-    reads, in the same shape if there is one: attention moves what a place holds to other places.
+    output can be laid over the image, is not the inside of an attention (queries, keys, values, heads), the weights of
+    places or the scores of a second head, and whose places receive a gradient, it is the one that finishes last. If it
+    comes after the last attention, and no convolution made it from what that left, it is instead the last one that this
+    attention still reads, in the same shape if there is one: attention moves what a place holds to other places.
 
     In models of torchvision this is `layer4.1` or `layer4.2` of a ResNet, `features.18` of MobileNetV2, and `features`
     of VGG and DenseNet; in a transformer it is the first norm of the last block, or the block before the last where
@@ -235,7 +235,8 @@ def _exchanges(traced: TracedPass, earlier: _Layer, later: _Layer) -> bool:
 def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[Call]:
     """Yield the calls of layers that may be explained, the last first; of those that return the same tensor, one."""
     modules = dict(parts.named_modules())
-    outside = [call for call in found.calls if call.name not in found.inside_attention]
+    inside = found.inside_attention | found.only_weighing
+    outside = [call for call in found.calls if call.name not in inside]
     # grad-cam explains no model without any parameter.
     explainable = outside if _holds_parameters(parts) else []
     usable = [call for call in explainable if _holds_weights(modules[call.name])]

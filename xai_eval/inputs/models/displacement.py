@@ -15,7 +15,8 @@ the image inside the model. Nothing is told of them as they are.
 
 Patches in another order and a Fourier transform were found in 84 of 86. So a shift of less than a place, a crop that
 leaves three quarters or more, padding of less than half, and a snake behind convolutions that mix its rows stay unseen
-in most. Maps of fewer than 3 x 3 places tell nothing at all, and those of fewer than 4 x 4 nothing but shifts.
+in most (`unseen_border` finds the crops). Maps of fewer than 3 x 3 places tell nothing at all, and those of fewer than
+4 x 4 nothing but shifts.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def examine(
         told is not None and told.reached,
         (
             *((_misplaced(classifier, layer, layout.misplaced),) if layout is not None and layout.misplaced else ()),
-            *((_alike(classifier),) if _answers_alike(first, other) else _constant(classifier, first, other)),
+            *_of_no_input(classifier, batch, first, other),
         ),
         FirstAnswer(batch, first, LARGEST_REPETITION if twice == _STEADY else None, bool(changed)),
     )
@@ -214,6 +214,25 @@ def _of_another_image(classifier: Classifier, batch: Tensor) -> Tensor | None:
         return logits(classifier, noise_image(classifier.module, tuple(batch.shape[1:]), seed=2).to(batch))
     except ModelMisbehaves:
         return None
+
+
+def _of_no_input(classifier: Classifier, batch: Tensor, first: Tensor, other: Tensor | None) -> tuple[str, ...]:
+    """Say that all scores, or that of the predicted class, are the same for noise as for the image."""
+    said = (_alike(classifier),) if _answers_alike(first, other) else _constant(classifier, first, other)
+    # In half precision, scores of few digits may be the same by chance.
+    return () if said and _has_gradient(classifier, batch, int(first[0].argmax())) else said
+
+
+def _has_gradient(classifier: Classifier, batch: Tensor, index: int) -> bool:
+    """Whether a gradient other than 0 gets from a score to the image."""
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            given = batch.detach().clone().requires_grad_()
+            score = logits(classifier, given.clone())[0, index]
+            (gradient,) = torch.autograd.grad(score, given, allow_unused=True)
+    except (ModelMisbehaves, RuntimeError):  # it passes no gradient
+        return False
+    return gradient is not None and bool(gradient.any())
 
 
 def _answers_alike(first: Tensor, other: Tensor | None) -> bool:

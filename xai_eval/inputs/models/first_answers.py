@@ -21,6 +21,7 @@ from xai_eval.inputs.models.found_reading import (
     found_reading,
     may_be_an_image,
 )
+from xai_eval.inputs.models.host_state import settings_kept
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -36,6 +37,10 @@ _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,
     "regression": OutputKind.REGRESSION,
 }
+
+
+# Two answers to one image differ by less of their size, by the order of a sum or in half precision.
+_ALIKE = 5e-3
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,8 @@ def first_answers(
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(_is_changed(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
     takes_batches = _is_an_answer_to_both(together, reading)
+    if takes_batches:
+        _check_own_answers(reading, first, second, together, model)
     plain = _is_plain(first, reading)
     return FirstAnswers(reading, writes, batches[0].dtype, plain, takes_batches, needs_contiguous)
 
@@ -146,7 +153,7 @@ def _answer_to_channels_last(module: nn.Module, batch: Tensor) -> tuple[Any, boo
 
 def _tensors(output: Any) -> Iterator[Tensor]:
     """Yield the dense tensors of an output."""
-    if isinstance(output, Tensor) and output.layout is torch.strided:
+    if isinstance(output, Tensor) and output.layout is torch.strided and not output.is_nested:
         yield output
     elif isinstance(output, Mapping | tuple | list):
         for each in output.values() if isinstance(output, Mapping) else output:
@@ -186,6 +193,18 @@ def _is_an_answer_to_both(output: Any, reading: Reading) -> bool:
     return tuple(scores.shape) == (2, reading.classes)
 
 
+def _check_own_answers(reading: Reading, first: Any, second: Any, together: Any, model: str) -> None:
+    """Refuse a model that gives all images of a batch the answer to one of them, be it the first or the last."""
+    one, other = reading.scores(together)
+    if torch.equal(one, other) and not torch.allclose(reading.scores(first), reading.scores(second), rtol=_ALIKE):
+        raise ModelMisbehaves(
+            f"{model} gives two different images of a batch the same answer, and alone they have different ones; "
+            "expected a row of its own for each image. Does it compute one image and expand that (x[0], x[:1], "
+            "expand)? Let it compute all of them, or refuse more than one (assert len(images) == 1): then images are "
+            "given to it one by one."
+        )
+
+
 def _is_plain(output: Any, reading: Reading) -> bool:
     rows = isinstance(output, Tensor) and output.dim() == 2 and output.dtype not in HALVES
     return rows and reading.kind is not OutputKind.EMBEDDING and reading.outputs == reading.classes
@@ -200,7 +219,7 @@ def _told(module: nn.Module) -> OutputKind | None:
 def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:
     """Let lazy layers take their shape from a first pass, as they do when they are trained."""
     if any(is_lazy(each) for each in (*parameters_of(module), *buffers_of(module))):
-        with evaluating(module), torch.no_grad(), as_model_error(model, batch.shape):
+        with evaluating(module), torch.no_grad(), as_model_error(model, batch.shape), settings_kept():
             module(batch.clone())
 
 
@@ -239,10 +258,24 @@ def _answer(module: nn.Module, batch: Tensor) -> Any:
     with torch.inference_mode(False):
         try:
             with torch.enable_grad():
-                return module(batch)
-        except KeyboardInterrupt:
+                return _called(module, batch)
+        except (KeyboardInterrupt, ModelMisbehaves):
             raise
         except BaseException:
             # Some models run without gradients only. If this one fails for another reason, it fails again.
             with torch.no_grad():
-                return module(batch)
+                return _called(module, batch)
+
+
+def _called(module: nn.Module, batch: Tensor) -> Any:
+    """Run a model, and refuse one that changes for the whole process how torch computes."""
+    with settings_kept() as changed:
+        output = module(batch)
+    if changed:
+        raise ModelMisbehaves(
+            f"the forward pass of {type(module).__name__} changes {', '.join(dict.fromkeys(changed))} for the whole "
+            "process; expected a pass that leaves the settings of torch as they are. Else the next pass, other models "
+            "and what is measured are computed otherwise. Set it back at the end of the forward pass (try, finally), "
+            "or set it once, before xai_eval runs (in a conftest.py)."
+        )
+    return output

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.detections import are_boxes, are_boxes_of_a_batch, check_boxes
+from xai_eval.inputs.models.gradient_graph import is_image, sources
 from xai_eval.inputs.models.output_entries import MOST_AXES, at_entry, entry_of_numbers, in_rows, told
 from xai_eval.inputs.models.reading import ROUNDING, OutputKind, Reading
 from xai_eval.inputs.models.squashing import is_squashed
@@ -56,6 +57,11 @@ _SHAPING = (
     "Select",
     "Slice",
 )
+
+
+# Steps that change each number alone, and steps that put numbers in an order, by the names of their gradients.
+_OF_EACH_ALONE = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Mul", "Div", "Add", "Sub", "Exp", "Log", "Neg"})
+_SORTING, _CHOOSING = ("Sort", "Topk"), "Gather"
 
 
 def found_reading(
@@ -116,6 +122,8 @@ def found_reading(
         raise UsageError(f"{model} returned {told(output)}; --output segmentation is for maps (1, C, h, w).")
     count = _checked(first, output, entry, model).shape[1]
     numbers = _Numbers(first, second, entry, extremes)
+    if kind is not OutputKind.REGRESSION:  # the largest of several values may be what is asked about
+        _check_order(numbers, model)
     if kind is None:
         found = replace(_detected(numbers, names, model), entry=entry)
         others = _other_widths(output, entry) if found.kind is OutputKind.LOGITS else []
@@ -420,6 +428,37 @@ def _check_apart(numbers: _Numbers, model: str) -> None:
         )
 
 
+def _check_order(numbers: _Numbers, model: str) -> None:
+    """Refuse scores that stand in another order for every image, so that none is always that of the same class."""
+    count = numbers.first.shape[1]
+    if count > 1 and _are_sorted(numbers.first) and _are_sorted(numbers.second):
+        raise UsageError(
+            f"{model} returns {count} numbers in the order of their size (sort, topk), so that none is always that of "
+            "the same class; expected one per class, in the order of the classes. Wrap the model in a module that "
+            "returns the scores from before they are sorted."
+        )
+
+
+def _are_sorted(numbers: Tensor) -> bool:
+    """Whether the last step of the computation of numbers, (1, C), is to sort them."""
+    node: Any = numbers.grad_fn
+    while node is not None and (
+        node.name().startswith(_SHAPING) or node.name().partition("Backward")[0] in _OF_EACH_ALONE
+    ):
+        made_of = [each for each in sources(node) if not is_image(each)]
+        node = made_of[0] if len(made_of) == 1 else None
+    if node is None or not node.name().startswith((*_SORTING, _CHOOSING)):
+        return False
+    chosen = node.name().startswith(_CHOOSING)  # numbers may be chosen in the order of other ones
+    order = node._saved_index if chosen else node._saved_indices
+    # What is sorted along a third axis are the places of each class, of which the largest are averaged.
+    return order.dim() <= MOST_AXES and order.shape[-1] > 1 and (not chosen or _fall(numbers[0]) or _fall(-numbers[0]))
+
+
+def _fall(numbers: Tensor) -> bool:
+    return bool((numbers.diff() <= 0).all())
+
+
 def _why_squashed(numbers: _Numbers) -> str:
     return "found: the last step is a sigmoid" if numbers.end_in_sigmoid else _STAYS
 
@@ -472,6 +511,11 @@ def _why_other_rows(numbers: Tensor, bare: bool) -> str:
 
 def _check_numbers(numbers: Tensor, model: str) -> None:
     """Refuse numbers that PyTorch cannot compute with as with others."""
+    if numbers.is_nested:
+        raise ModelMisbehaves(
+            f"{model} returned a nested tensor; expected a dense one, with a row of the same length for each image. "
+            "Return output.to_padded_tensor(0.0)."
+        )
     if numbers.layout is not torch.strided:
         raise ModelMisbehaves(f"{model} returned a sparse tensor; expected a dense one. Return output.to_dense().")
     if numbers.is_floating_point() and numbers.dtype not in _PRECISIONS:
@@ -479,6 +523,13 @@ def _check_numbers(numbers: Tensor, model: str) -> None:
             f"{model} returned a tensor of {numbers.dtype}, in which PyTorch can hardly compute; expected half, single "
             "or double precision. Return output.float()."
         )
+
+
+def _told_with(output: Any, entry: tuple[str | int, ...]) -> str:
+    """Describe an output, and the shape of the entry that was taken for its numbers where that is not told already."""
+    if isinstance(output, Tensor | tuple | list):
+        return told(output)
+    return f"{told(output)} with {'.'.join(map(str, entry))} of shape {tuple(at_entry(output, entry).shape)}"
 
 
 def _checked(numbers: Tensor, output: Any, entry: tuple[str | int, ...], model: str) -> Tensor:
@@ -491,7 +542,7 @@ def _checked(numbers: Tensor, output: Any, entry: tuple[str | int, ...], model: 
     alone = entry and at_entry(output, entry).dim() == 0
     if alone or numbers.dim() != MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
         raise ModelMisbehaves(
-            f"{model} returned {told(output)} for one image; expected one row of numbers, (1, C), one per class, or a "
-            f"map per class, (1, C, h, w). {_why_other_rows(at_entry(output, entry), bare=not entry)}"
+            f"{model} returned {_told_with(output, entry)} for one image; expected one row of numbers, (1, C), one per "
+            f"class, or a map per class, (1, C, h, w). {_why_other_rows(at_entry(output, entry), bare=not entry)}"
         )
     return numbers

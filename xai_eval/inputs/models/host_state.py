@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,33 @@ def host_kept() -> Iterator[list[str]]:
         if "torch" in sys.modules:
             changed += _restore(before or _Defaults())
             changed += restore_arithmetic(arithmetic_before or {})
+
+
+@contextmanager
+def settings_kept() -> Iterator[list[str]]:
+    """Restore the settings of torch when the context ends, and name those that differed.
+
+    Yields:
+        A list. At the end it names the settings that the code inside left changed.
+    """
+    changed, before, arithmetic_before = list[str](), _defaults(), arithmetic()
+    try:
+        yield changed
+    finally:
+        now = _defaults()
+        changed += [_NAMES[each.name] for each in fields(now) if getattr(now, each.name) != getattr(before, each.name)]
+        _restore(before)
+        changed += restore_arithmetic(arithmetic_before)
+
+
+_NAMES = {
+    "device": "torch.set_default_device",
+    "dtype": "torch.set_default_dtype",
+    "gradients": "torch.set_grad_enabled",
+    "deterministic": "torch.use_deterministic_algorithms",
+    "warn_only": "torch.use_deterministic_algorithms",
+    "anomalies": "torch.autograd.set_detect_anomaly",
+}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError
+from xai_eval.inputs.models.host_state import settings_kept
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.preprocessing import (
     IMAGENET_MEAN,
@@ -83,7 +84,7 @@ def _sized(preprocess: Preprocessing, size: Size, known_from: str) -> KnownPrepr
 def _runs(module: nn.Module, shape: tuple[int, ...]) -> bool:
     try:
         # The trial must not start a compilation, which can take minutes.
-        with evaluating(module), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with evaluating(module), torch.no_grad(), torch.compiler.set_stance("force_eager"), settings_kept():
             module(noise_image(module, shape))
     # Whatever a model raises on an input that it does not take.
     except KeyboardInterrupt:

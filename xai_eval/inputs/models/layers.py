@@ -19,6 +19,7 @@ from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import takes_one_image
 from xai_eval.inputs.models.own_methods import parameters_of
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
+from xai_eval.inputs.models.unseen_border import unseen_border
 
 _MORE_NOISE = (11, 12)  # seeds
 _MAPS = 4  # axes of maps of a batch
@@ -52,7 +53,8 @@ def layout_of(
         ModelMisbehaves: the model raises.
     """
     with tracing(module), as_model_error(name, batch.shape):
-        shapes = Shapes(traced_pass(module, parts, batch), pass_of_two(module, parts, batch))
+        alone = traced_pass(module, parts, batch)
+        shapes = Shapes(alone, pass_of_two(module, parts, batch))
         shapes.check(layer, name)
         if callable(reshape):
             return _given_layout(reshape, output_of(module, parts, layer, batch))
@@ -71,7 +73,8 @@ def layout_of(
         every = layouts_of(layer, batch, shapes) if reshape else ()
         measured = laid_out(module, parts, layer, batch, every) if len(every) > 1 else None
         lies = Placement() if reshape else _placement(run, batch, layout, answers)
-    how = str(lies) if measured is None else _other_grid(layout, measured)
+        part = unseen_border(alone.output(layer), alone.image, layout.grid)
+    how = (str(lies) if measured is None else _other_grid(layout, measured)) or part
     return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer), misplaced=how)
 
 

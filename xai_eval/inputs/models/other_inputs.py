@@ -21,6 +21,7 @@ _FIXED = (
     "other image of a siamese network"
 )
 _NAMES = ("pixel_values", "images", "image", "inputs", "input", "x")
+_INPUTS_BESIDE = ("input_ids", "input_points", "input_boxes", "spatial_shapes", "_mask", "text", "captions", "prompts")
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -88,7 +89,8 @@ def why_not(module: nn.Module, batch: Tensor) -> str:
     """
     told = _by_signature(unwrapped(module)[0])
     order = _by_order(unwrapped(module)[0])
-    return told or _by_name(module, batch, order) or _by_mapping(module, batch) or _by_trial(module, batch) or order
+    tried = told or _by_name(module, batch, order) or _by_mapping(module, batch) or _by_trial(module, batch) or order
+    return tried or _by_what_else(unwrapped(module)[0])
 
 
 def _parameters(module: nn.Module) -> list[inspect.Parameter]:
@@ -104,6 +106,12 @@ def _by_order(module: nn.Module) -> str:
     if "pixel_values" not in names[1:]:
         return ""
     return f"Its forward takes {names[0]} first, before pixel_values. {_FIXED}, or the text."
+
+
+def _by_what_else(module: nn.Module) -> str:
+    """Tell of inputs beside the images that may be left out by their signature, as text for a model of captions."""
+    beside = [each.name for each in _parameters(module)[1:] if each.name.endswith(_INPUTS_BESIDE)]
+    return f"Its forward also takes {', '.join(beside)}, which it may need. {_FIXED}, or a text." if beside else ""
 
 
 def _by_signature(module: nn.Module) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from xai_eval.inputs.models.attention_inside import inside_of_attention
 from xai_eval.inputs.models.begun import begun_within
 from xai_eval.inputs.models.gradient_graph import Node, ancestors
 from xai_eval.inputs.models.layout import leading_tensor
+from xai_eval.inputs.models.place_weights import only_weighing
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,12 @@ class TracedPass:
     Attributes:
         calls: all calls that returned a tensor, in the order in which they returned.
         score: what the model returned, (N, C).
+        image: the batch, to which gradients can be traced.
     """
 
     calls: tuple[Call, ...]
     score: Tensor
+    image: Tensor
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -63,7 +66,14 @@ class TracedPass:
     @cached_property
     def inside_attention(self) -> frozenset[str]:
         """Names of the modules whose output only serves to weigh places against each other."""
-        nodes = inside_of_attention(self.score)
+        return self._made_by(inside_of_attention(self.score))
+
+    @cached_property
+    def only_weighing(self) -> frozenset[str]:
+        """Names of the modules whose output only says how much places count, such as attention pooling and gates."""
+        return self._made_by(only_weighing(self.score))
+
+    def _made_by(self, nodes: Container[Node]) -> frozenset[str]:
         return frozenset(call.name for call in self.calls if call.output.grad_fn in nodes)
 
     @cached_property
@@ -84,6 +94,10 @@ class TracedPass:
     def _gradients(self, score: Tensor, known: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         found = torch.autograd.grad(score, list(known.values()), allow_unused=True, retain_graph=True)
         return {name: gradient for name, gradient in zip(known, found, strict=True) if gradient is not None}
+
+    def output(self, layer: str) -> Tensor:
+        """Return the last output of a module that was called."""
+        return next(call.output for call in reversed(self.calls) if call.name == layer)
 
     def gradient(self, number: Tensor, output: Tensor) -> Tensor:
         """Return the gradient of a number of the pass to the output of a module; 0 if there is none."""
@@ -159,20 +173,20 @@ def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor, begins: Colle
     # A clone of a leaf may be written into by the model, and still passes gradients on.
     given = batch.detach().clone().requires_grad_(batch.is_floating_point())
     try:
-        return _run(model, parts, given.clone(), begins)
+        return _run(model, parts, given, begins)
     except KeyboardInterrupt:
         raise
     except BaseException:
         # Some models run without gradients only. If this one fails for another reason, it fails again.
         with torch.no_grad():
-            return _run(model, parts, batch.detach().clone(), ())
+            return _run(model, parts, batch.detach(), ())
 
 
 def _run(model: nn.Module, parts: nn.Module, batch: Tensor, begins: Collection[str]) -> TracedPass:
     seen = _Seen()
     with _watching(parts, seen, begins):
-        score = model(batch)
-    return TracedPass(tuple(seen.calls), score)
+        score = model(batch.clone())
+    return TracedPass(tuple(seen.calls), score, batch)
 
 
 @contextmanager
