@@ -1,6 +1,7 @@
 """`xai-eval init`: what it writes works as it stands, and nothing is overwritten."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+import xai_eval
 from xai_eval.cli.main import main
 from xai_eval.settings.read import load_settings
+
+STARTERS = Path(xai_eval.__file__).parent / "cli" / "starters"
 
 
 @pytest.fixture
@@ -141,8 +145,9 @@ def test_nothing_is_overwritten(empty, capsys, ci):
     assert "pyproject.toml configures xai-eval already: it is left as it is." in told
     assert f"{target} is there already: it is left as it is." in told
     assert target.read_text() == "mine" and not Path("xai_eval.toml").exists()
-    (starter,) = [word for word in told.split() if "starters" in word]
-    assert Path(starter.rstrip(".")).is_file(), "it says what to compare with"
+    (line,) = [line for line in told.splitlines() if "starters" in line]
+    (starter,) = re.findall(rf"{re.escape(str(STARTERS))}/[\w.-]*\w", line)
+    assert Path(starter).is_file(), "it says what to compare with"
 
 
 def test_a_pyproject_of_other_tools_stays_as_it_is(empty, capsys):
