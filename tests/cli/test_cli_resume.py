@@ -13,7 +13,7 @@ import pytest
 from cli_runs import FACTORY, run
 from PIL import Image
 
-from xai_eval.cli import main as cli
+from xai_eval.cli import measuring
 from xai_eval.cli.main import main
 from xai_eval.run import contents
 from xai_eval.run.kept import NOTHING_KEPT
@@ -78,7 +78,7 @@ def interrupted(monkeypatch, results, action, start=once):
                 if number == results:
                     action(patch)
 
-        patch.setattr(cli, "_silent", progress)
+        patch.setattr(measuring, "_silent", progress)
         return start()
 
 
