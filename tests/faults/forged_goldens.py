@@ -95,6 +95,10 @@ def wide_spread(held: Held, arrays: Arrays) -> None:
     arrays["weights.spread"] = arrays["weights.spread"] * 1000
 
 
+def nine_bits(held: Held, arrays: Arrays) -> None:
+    held["stages"][0]["bits"] = 9
+
+
 def reversed_stages(held: Held, arrays: Arrays) -> None:
     held["stages"].reverse()
     names = [f"stage.{place}" for place in range(len(held["stages"]))]
@@ -169,6 +173,7 @@ FORGERIES = [
     Forgery("a sketch of one number", "logits", sketch(lambda a: a[:1] * 1e9), "a sketch has 64 numbers"),
     Forgery("a huge sketch", "logits", sketch(lambda a: a * np.float32(1e9)), "logits changed"),
     Forgery("a sketch without numbers", "logits", sketch(lambda a: a * np.float32(np.nan)), "logits changed"),
+    Forgery("nine significant bits", "logits", document(nine_bits), "significant bits are one of"),
     # Two of one name.
     Forgery("a field twice", "choice", twice("fields", {}), "two fields have one name: 'gradcam'.*Restore"),
     Forgery("a field in capitals", "map", twice("fields", {"name": "GradCAM"}), "two fields have one name"),

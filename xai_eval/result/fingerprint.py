@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.result.significant_bits import FINE, are_fine, significant_bits
+from xai_eval.result.significant_bits import FINE, KNOWN_BITS, are_fine, significant_bits
 
 SKETCH_SIZE = 64
 _SEED = 20240101
@@ -51,6 +51,8 @@ class Fingerprint:
         # A shorter sketch, which a stored file may hold, would be compared with every part of a whole one.
         if self.sketch is not None and self.sketch.shape != (SKETCH_SIZE,):
             raise ValueError(f"a sketch has {SKETCH_SIZE} numbers, got an array of shape {self.sketch.shape}")
+        if self.bits not in KNOWN_BITS:
+            raise ValueError(f"significant bits are one of {KNOWN_BITS}, got {self.bits}")
 
     def distance(self, other: Fingerprint) -> float:
         """Estimate the relative change |x - y| / |y| from `other` (y) to this one (x).

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 FINE = 24  # or more: not told apart
 _COARSE = (8, 11)
+KNOWN_BITS = (0, *_COARSE, FINE)
 # So many different numbers have few bits by chance or by design, such as those of a mask.
 _FEWEST = 8
 _FIRST, _CHUNK = 2**10, 2**18
