@@ -29,6 +29,7 @@ from xai_eval.disk.strict_json import alike, folded, parse_json
 from xai_eval.disk.system_errors import refusal
 from xai_eval.disk.typed import WrongValue, below, entry, read_as, spelled
 from xai_eval.errors import StorageError, UsageError, error_line, unknown_name
+from xai_eval.result.as_lines import as_lines
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fields.stored_arrays import require_kind
 from xai_eval.result.fingerprint import Fingerprint
@@ -224,7 +225,7 @@ class Result:
             StorageError: a text, a number or the nesting of a value is beyond what is read again.
         """
         arrays = pack_arrays(self._arrays())
-        document = json.dumps(sign(self._readable(self._document(arrays))), indent=1, sort_keys=True)
+        document = as_lines(sign(self._readable(self._document(arrays))))
         # result.json holds the digest of the arrays, so it is written last.
         return {ARRAYS_FILE: packed(arrays), RESULT_FILE: f"{document}\n".encode()}
 

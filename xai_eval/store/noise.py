@@ -167,7 +167,8 @@ def _rows(value: Mapping[str, Any], conditions: Sequence[str]) -> Any:
     """Turn numbers by condition into rows in the order of `conditions`, with None for what was not measured."""
     if any(isinstance(each, Mapping) for each in value.values()):
         return {name: _rows(each, conditions) for name, each in value.items()}
-    return [to_json(value[name]) if name in value else None for name in conditions] if value else {}
+    # Most are 0, which is shorter without its point.
+    return [(to_json(value[name]) or 0) if name in value else None for name in conditions] if value else {}
 
 
 def _by_field(value: Mapping[str, Mapping[str, _Row]], conditions: Sequence[str]) -> ByField:
