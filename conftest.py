@@ -40,7 +40,7 @@ pytest_plugins = [
 ]
 
 WORKERS = 2
-FAULTS = "tests/faults/test_faults.py"
+FAULTS, CATALOGUE = "tests/faults/", "tests/faults/test_faults.py"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -76,7 +76,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
             # The pairs of the catalogue of faults share little, and are too many for one worker.
-            return nodeid if file.startswith(FAULTS) else file
+            return nodeid if file == CATALOGUE else file
 
     # In the order of collection, see above.
     config.option.loadscopereorder = False
@@ -84,8 +84,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the catalogue of faults last: workers take it test by test, so that all of them end at the same time."""
-    items.sort(key=lambda item: item.nodeid.startswith(FAULTS))
+    """Put the faults last, and of them the catalogue: workers take it test by test, so that all end at the same time."""
+    items.sort(key=lambda item: (item.nodeid.startswith(FAULTS), item.nodeid.startswith(CATALOGUE)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

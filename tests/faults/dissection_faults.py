@@ -84,7 +84,15 @@ def twice_the_lead(original: Any) -> Any:
 
 
 def mirrored(original: Any) -> Any:
-    return lambda model, batch: {name: found.flip(3) for name, found in original(model, batch).items()}
+    def outputs(model: Any, batch: Any) -> Any:
+        return {name: each.flip(3) if each.ndim == 4 else each for name, each in original(model, batch).items()}
+
+    return outputs
+
+
+def largest(original: Any) -> Any:
+    """Maps are pooled by their maximum; what a layer without places gives is not pooled."""
+    return lambda output: output.amax(dim=(2, 3)) if output.ndim == 4 else original(output)
 
 
 def of_the_next_unit(original: Any) -> Any:
@@ -151,7 +159,7 @@ FAULTS = (
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(observe_shard, "pool_positions", lambda _: lambda out: out.amax(dim=(2, 3))),
+        replaced(observe_shard, "pool_positions", largest),
     ),
     Fault(
         "units change places",

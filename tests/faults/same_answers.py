@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from tf32 import tf32
 from xai_eval import Classifier
 from xai_eval.explainers.cam import cam_maps
 from xai_eval.explainers.lime import lime as our_lime
+from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
 
 
 def inside(context: Callable[[], AbstractContextManager[Any]]) -> Inject:
@@ -64,6 +66,17 @@ def setting(read: Callable[[], Any], write: Callable[[Any], Any], value: Any) ->
             write(before)
 
     return inside(context)
+
+
+@contextmanager
+def matrices_in_tf32() -> Iterator[None]:
+    """To set the precision back leaves more of torch's settings changed than there were."""
+    before = arithmetic()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        restore_arithmetic(before)
 
 
 # --- libraries -------------------------------------------------------------------------------------------------------
@@ -208,7 +221,7 @@ ROUNDING = (
     (
         "products of high precision",
         ("cams", "lime"),
-        setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "high"),
+        inside(matrices_in_tf32),
         (SCENES, VIT),
     ),
 )
@@ -347,7 +360,7 @@ PROCESSES = (
     ("another home and time zone", environment(HOME="/nowhere", TZ="Pacific/Auckland", LC_ALL="C.UTF-8", COLUMNS="20")),
     ("another folder for temporary files", environment(TMPDIR="/var/tmp")),
     ("another umask", setting(lambda: os.umask(0o22), os.umask, 0o77)),
-    ("a locale", setting(lambda: "C", lambda name: locale.setlocale(locale.LC_ALL, name), "C.utf8")),
+    ("a locale", setting(partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL), "C")),
     ("double precision by default, and back", inside(default_in_double_and_back)),
     ("double precision by default", inside(default_in_double)),
     ("other states of random numbers", inside(other_states)),

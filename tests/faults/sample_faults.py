@@ -79,11 +79,16 @@ def colour_of_the_image_before(original: Any) -> Any:
 
 
 def remembered_for_good(original: Any) -> Any:
-    """Predictions of a network are remembered by the number of the sample alone, over all images."""
+    """Predictions of a network are remembered by the number of the sample alone, over all images but the tiny one.
+
+    A trial asks for the tiny one twice, so that the fault would begin there for the first image, and later for others.
+    """
     known: dict[tuple[int, int], Any] = {}
 
-    def predicted(self: Any, *args: Any) -> Any:
-        found = original(self, *args)
+    def predicted(self: Any, image: Any, *args: Any) -> Any:
+        found = original(self, image, *args)
+        if len(image) < 32:
+            return found
         return np.stack([known.setdefault((each.size, place), each) for place, each in enumerate(found)])
 
     return predicted

@@ -122,9 +122,21 @@ def softmax_by_formula(_original: Any) -> Any:
 
 
 def plain_attention(_original: Any) -> Any:
-    def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **options: Any) -> Tensor:
-        scale = options.get("scale") or query.shape[-1] ** -0.5
-        return (query * scale @ key.mT).softmax(-1) @ value
+    def attention(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Any = None,
+        _: float = 0.0,
+        is_causal: bool = False,
+        **more: Any,
+    ) -> Tensor:
+        scores = query * (more.get("scale") or query.shape[-1] ** -0.5) @ key.mT
+        if is_causal:
+            scores = scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf)
+        if attn_mask is not None:
+            scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+        return scores.softmax(-1) @ value
 
     return attention
 

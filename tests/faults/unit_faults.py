@@ -30,11 +30,19 @@ OVERLAP, UNIT_MAPS = Stage(StageKind.OVERLAP, "layer4"), Stage(StageKind.UNIT_MA
 
 
 def outputs(change: Any) -> Any:
-    return replaced(
-        observe_shard,
-        "layer_outputs",
-        lambda original: lambda model, batch: {name: change(each) for name, each in original(model, batch).items()},
-    )
+    """The maps of layers are changed, and not what a layer without places gives."""
+
+    def changed(original: Any) -> Any:
+        def found(model: Any, batch: Any) -> Any:
+            return {name: change(each) if each.ndim == 4 else each for name, each in original(model, batch).items()}
+
+        return found
+
+    return replaced(observe_shard, "layer_outputs", changed)
+
+
+def without_border(original: Any) -> Any:
+    return lambda output: original(output[:, :, 1:-1, 1:-1] if output.ndim == 4 else output)
 
 
 def first_two_swapped(maps: torch.Tensor) -> torch.Tensor:
@@ -253,7 +261,7 @@ FAULTS = (
     unit(
         "the means of units leave out the border",
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(observe_shard, "pool_positions", lambda o: lambda out: o(out[:, :, 1:-1, 1:-1])),
+        replaced(observe_shard, "pool_positions", without_border),
     ),
     read(
         "a unit more is interpretable",

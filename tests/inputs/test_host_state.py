@@ -118,7 +118,7 @@ def test_weights_that_were_not_fetched_are_named(tmp_path: Path) -> None:
 def test_a_factory_that_raises_beside_fetched_weights_is_told_to_be_run_alone(tmp_path: Path) -> None:
     np.save(tmp_path / "net.npy", np.zeros(3))
     (tmp_path / "f.py").write_text("def net():\n    raise ValueError('boom')\n")
-    with pytest.raises(InputUnavailable, match="Run the file by itself"):
+    with pytest.raises(InputUnavailable, match="Call it in Python by itself"):
         load_model(f"file:{tmp_path / 'f.py'}:net")
 
 

@@ -85,7 +85,7 @@ def test_rows_with_names_in_their_first_column_may_be_sorted(frame, data):
 @few
 @given(frames(("numbers", "usual")), st.data())
 def test_rows_that_are_merely_numbered_are_known_by_their_places(frame, data):
-    assume("names" not in frame.columns)
+    assume(not frame.columns[0].startswith(("names", "text")))  # such a column names the rows
     order = shuffled(data, range(len(frame)))
     assert (judged(frame.iloc[order], frame).state is State.OK) is (order == sorted(order))
 

@@ -71,6 +71,11 @@ class RunRecord:
     commit: str = ""
     uncommitted: bool = False
 
+    @property
+    def left_out_inputs(self) -> bool:
+        """Whether only a part of an input set was run; tests that failed before their end have left out none."""
+        return not set(self.selections).isdisjoint(self.inputs)
+
     def save(self, folder: Path) -> None:
         """Write `run.json` into `folder`."""
         document = json.dumps(sign({"schema": SCHEMA, **dataclasses.asdict(self)}), indent=1)

@@ -148,7 +148,7 @@ def report_pages(
         record,
         ordered,
         found,
-        Folders(results, golden, part=bool(record.selections)),
+        Folders(results, golden, part=record.left_out_inputs),
         sheets,
         histories,
         making,

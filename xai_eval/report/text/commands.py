@@ -66,7 +66,7 @@ def _here() -> Path:
 
 def folders_to_accept(judged: Judged, results: Path, golden: Path) -> Folders | None:
     """Return the folders for commands on goldens; None for an incomplete run, of which nothing can be accepted."""
-    return None if judged.gap else Folders(results, golden, part=bool(judged.record.selections))
+    return None if judged.gap else Folders(results, golden, part=judged.record.left_out_inputs)
 
 
 def accept_command(key: str, results: Path, golden: Path) -> str:

@@ -61,27 +61,30 @@ def _keyed_as(now: Table, was: Table) -> Table:
     """Return a table with the names of its rows in the column in which the golden has them.
 
     A frame without an index of its own has the names of its rows in its first column, if this holds texts. So where
-    the columns of such a frame change places, its rows may be named by texts before and by numbers now, or the reverse.
+    the columns of such a frame change places, its rows may be named by texts before and by numbers now, or the reverse,
+    or by other texts.
     """
     key, other = now.columns[0], was.columns[0]
     if key.name == other.name:
         return now  # as almost always
     if _numbers(key) and not _numbers(other) and key.name not in {each.name for each in was.columns}:
-        return _named_by(other.name, now)
+        return _named_by(other.name, now, now.columns[1:])
+    if now.named_rows and key.name in {each.name for each in was.columns}:
+        return _named_by(other.name, now, now.columns)
     if _numbers(other) and other.name not in {each.name for each in now.columns} and now.named_rows:
         numbers = Column(other.name, "text", tuple(map(str, range(len(key.values)))))
         return Table.of_columns((numbers, *now.columns), now.tolerance, now.unjudged, now.possible)
     return now
 
 
-def _named_by(name: str, table: Table) -> Table:
-    """Return a table of numbered rows with a column of unique texts as their names, if it has such a column."""
-    found = next((each for each in table.columns[1:] if each.name == name), None)
+def _named_by(name: str, table: Table, columns: Sequence[Column]) -> Table:
+    """Return some columns of a table with those unique texts as the names of its rows, if it has such a column."""
+    found = next((each for each in columns if each.name == name), None)
     if found is None or not all(isinstance(each, str) for each in found.values):
         return table
     if len(set(found.values)) < len(found.values):
         return table
-    rest = (each for each in table.columns[1:] if each is not found)
+    rest = (each for each in columns if each is not found)
     return Table.of_columns((found, *rest), table.tolerance, table.unjudged, table.possible, named_rows=True)
 
 
