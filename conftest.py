@@ -84,7 +84,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the faults last, and of them the catalogue: workers take it test by test, so that all end at the same time."""
+    """Put the faults last, and then the catalogue: workers take it test by test, so that all end at the same time."""
     items.sort(key=lambda item: (item.nodeid.startswith(FAULTS), item.nodeid.startswith(CATALOGUE)))
 
 
